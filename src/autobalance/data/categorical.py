@@ -1,0 +1,89 @@
+"""One column of categories as indicator features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+from numpy import ndarray
+
+from autobalance.data.values import Coded
+from autobalance.labels import label_text
+
+MAX_CATEGORIES = 50
+"""Categories of one column that get a feature each; the rarer ones share one.
+
+A linear model learns little from a category with few rows, and a thousand indicator columns cost
+more than they tell.
+"""
+
+
+@dataclass(frozen=True)
+class CategoricalColumn:
+    """The categories of one column, known by their text.
+
+    Text identifies them because pandas reads a column of 1, 2 and x as text in one file and, where
+    the x does not occur, as numbers in the next.
+
+    Parameters
+    ----------
+    name
+        The column.
+    categories
+        Those with a feature of their own, sorted.
+    pooled
+        The rarer ones that share the feature ``other``, sorted; mostly none.
+    missing
+        Whether a value was missing in training, which is then a category of its own.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    pooled: tuple[str, ...]
+    missing: bool
+
+    @classmethod
+    def fit(cls, column: pd.Series[Any], coded: Coded) -> CategoricalColumn:
+        """Choose the features of a column from its distinct values."""
+        counts = zip(np.bincount(coded.codes).tolist(), _texts(coded), strict=True)
+        by_frequency = sorted((-count, text) for count, text in counts if text is not None)
+        texts = [text for _, text in by_frequency]
+        return cls(
+            str(column.name),
+            tuple(sorted(texts[:MAX_CATEGORIES])),
+            tuple(sorted(texts[MAX_CATEGORIES:])),
+            None in coded.labels,
+        )
+
+    @property
+    def feature_names(self) -> list[str]:
+        """One name a feature, such as ``sex=Male``."""
+        extra = ["other"] * bool(self.pooled) + ["missing"] * self.missing
+        return [f"{self.name}={text}" for text in (*self.categories, *extra)]
+
+    def transform(self, coded: Coded) -> tuple[Float32[ndarray, "N P"], list[str]]:
+        """Indicators of each row's category, and the categories that training did not see.
+
+        An unseen category counts as ``other`` if rare categories share a feature, and otherwise
+        sets none; so does a missing value if none was missing in training.
+        """
+        width = len(self.feature_names)
+        place: dict[str | None, int] = {text: j for j, text in enumerate(self.categories)}
+        other = len(self.categories) if self.pooled else -1
+        place.update(dict.fromkeys(self.pooled, other))
+        if self.missing:
+            place[None] = width - 1
+        texts = _texts(coded)
+        places = np.array([place.get(text, other) for text in texts], dtype=np.int64)[coded.codes]
+        indicators = np.zeros((len(places), width), dtype=np.float32)
+        known = np.flatnonzero(places >= 0)
+        indicators[known, places[known]] = 1
+        return indicators, [label_text(text) for text in texts if text not in place]
+
+
+def _texts(coded: Coded) -> Sequence[str | None]:
+    return [None if label is None else label_text(label) for label in coded.labels]

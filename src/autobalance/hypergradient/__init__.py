@@ -1,0 +1,1 @@
+"""Hypergradients: how the trained parameters, and so the objective, answer to the loss."""

@@ -1,0 +1,32 @@
+"""The parametric cross-entropy and the known losses that are points of it."""
+
+from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
+from autobalance.losses.presets import (
+    PRESETS,
+    cdt,
+    class_balanced,
+    cross_entropy,
+    group_balanced,
+    group_la,
+    group_vs,
+    logit_adjustment,
+    preset,
+    vs,
+    weighted,
+)
+
+__all__ = [
+    "PRESETS",
+    "ParametricCrossEntropy",
+    "adjusted_cross_entropy",
+    "cdt",
+    "class_balanced",
+    "cross_entropy",
+    "group_balanced",
+    "group_la",
+    "group_vs",
+    "logit_adjustment",
+    "preset",
+    "vs",
+    "weighted",
+]

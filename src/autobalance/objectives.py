@@ -1,0 +1,274 @@
+"""What a search optimises: blends of cell risks, and their twins in error rates.
+
+From the risk L[k, j] of each (class, group) cell, the mean loss over its examples, come
+
+========================  ==================================================================
+``error``                 Σ π[k, j] L[k, j], the plain mean over examples
+``balanced``              mean over classes of the class risk L[k] = Σ_j π[j | k] L[k, j]
+``group-balanced``        mean over the cells
+``worst-class``           max_k L[k]
+``worst-group``           max over the cells
+``equal-opportunity``     max_j L[+, j] − min_j L[+, j] for the positive class +
+``equalized-odds``        Σ_k (max_j L[k, j] − min_j L[k, j]), for two groups eq. 4.1 of the paper
+========================  ==================================================================
+
+and any weighted sum, written ``0.1*error+0.9*equalized-odds`` (R objectives, appendix C). Searching
+uses cross-entropy as the loss; reporting uses the same formulas on error rates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from autobalance.counts import Counts
+from autobalance.errors import ObjectiveError
+from autobalance.labels import Label, label_text
+
+Maximum = Callable[[Tensor], Tensor]
+"""Maximum of a one-dimensional tensor, exact or smooth."""
+
+OBJECTIVES = (
+    "error",
+    "balanced",
+    "group-balanced",
+    "worst-class",
+    "worst-group",
+    "equal-opportunity",
+    "equalized-odds",
+)
+_DIFFERENCES = ("equal-opportunity", "equalized-odds")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_TERM = re.compile(rf"\s*(?:(?P<scale>{_NUMBER})\s*\*\s*)?(?P<name>[A-Za-z][A-Za-z-]*)\s*")
+
+DEFAULT_SHARPNESS = 20.0
+"""Sharpness κ of the smooth maximum, per unit of cross-entropy: differences of 1/κ = 0.05 count."""
+
+
+def smooth_maximum(values: Float[Tensor, "M"], sharpness: float) -> Float[Tensor, ""]:
+    """Soft maximum (1/κ) log mean exp(κ v): smooth, at most max v, and v itself for equal values.
+
+    For two values, ``smooth_maximum(v) + smooth_maximum(-v)`` is (2/κ) log cosh(κ (v₁ − v₂)/2), a
+    smooth absolute difference that is 0 at equality.
+    """
+    scaled = sharpness * values
+    return (torch.logsumexp(scaled, 0) - np.log(len(values))) / sharpness
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A weighted sum of named objectives, not yet tied to any data.
+
+    Parameters
+    ----------
+    terms
+        Pairs (name, scale) with names from :data:`OBJECTIVES` and positive scales.
+    positive_class
+        Label of the class that ``equal-opportunity`` looks at; by default the last of two classes.
+    """
+
+    terms: tuple[tuple[str, float], ...]
+    positive_class: Label = None
+
+    @classmethod
+    def parse(cls, text: str, positive_class: Label = None) -> Objective:
+        """Read an expression such as ``balanced`` or ``0.1*error+0.9*equalized-odds``.
+
+        Raises
+        ------
+        ObjectiveError
+            If the text is no sum of known names, or a scale is not positive and finite.
+        """
+        scales: dict[str, float] = {}
+        position = 0
+        while True:
+            match = _TERM.match(text, position)
+            if match is None or match["name"] not in OBJECTIVES:
+                found = match["name"] if match else text[position:].strip() or "nothing"
+                raise ObjectiveError(
+                    f"objective {text!r}: {found!r} is not one of {', '.join(OBJECTIVES)}; "
+                    "write a name or a sum such as 0.1*error+0.9*equalized-odds"
+                )
+            scale = float(match["scale"] or 1.0)
+            if not (0 < scale < float("inf")):
+                raise ObjectiveError(
+                    f"objective {text!r}: the factor of {match['name']} must be positive and finite"
+                )
+            scales[match["name"]] = scales.get(match["name"], 0.0) + scale
+            position = match.end()
+            if position == len(text):
+                return cls(tuple(scales.items()), positive_class)
+            if text[position] != "+":
+                raise ObjectiveError(
+                    f"objective {text!r}: expected '+' before {text[position:]!r}; "
+                    "write a sum such as 0.1*error+0.9*equalized-odds"
+                )
+            position += 1
+
+    def __str__(self) -> str:
+        """Canonical text that :meth:`parse` reads back."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1:
+            return self.terms[0][0]
+        return "+".join(f"{scale!r}*{name}" for name, scale in self.terms)
+
+    def bind(self, counts: Counts, empty_cells: str = "error") -> BoundObjective:
+        """Tie the objective to classes and groups.
+
+        Parameters
+        ----------
+        counts
+            Examples per cell of the data the objective will be computed on.
+        empty_cells
+            ``"error"`` refuses data in which a cell that the objective averages over is empty;
+            ``"drop"`` leaves such cells out. They never count as 0.
+
+        Raises
+        ------
+        ObjectiveError
+            If groups or a positive class are needed and not there, or a needed cell is empty.
+        """
+        if empty_cells not in ("error", "drop"):
+            raise ObjectiveError(f"empty_cells is {empty_cells!r}; use 'error' or 'drop'")
+        names = [name for name, _ in self.terms]
+        for name in names:
+            if name in _DIFFERENCES and counts.n_groups < 2:
+                raise ObjectiveError(
+                    f"objective {name!r} compares groups but the data has "
+                    f"{'no' if counts.groups is None else 'only one'} group; "
+                    "name a group column (sensitive_features, --group) or choose another objective"
+                )
+        positive = self._positive_index(counts) if "equal-opportunity" in names else None
+        needed = np.zeros(counts.values.shape, dtype=bool)
+        if {"group-balanced", "worst-group", "equalized-odds"} & set(names):
+            needed[:] = True
+        if positive is not None:
+            needed[positive] = True
+        empty = np.argwhere(needed & ~counts.present)
+        if len(empty) and empty_cells == "error":
+            k, j = empty[0]
+            others = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+            raise ObjectiveError(
+                f"objective {str(self)!r} needs {counts.cell_name(k, j)}{others}, which has no "
+                "example; leave empty cells out with empty_cells='drop' (--empty-cells drop)"
+            )
+        return BoundObjective(self, counts.present.copy(), positive)
+
+    def _positive_index(self, counts: Counts) -> int:
+        if self.positive_class is None:
+            if counts.n_classes == 2:
+                return 1
+            raise ObjectiveError(
+                f"objective 'equal-opportunity' needs a positive class among the "
+                f"{counts.n_classes} classes; name it (positive_class, --positive-class)"
+            )
+        if self.positive_class not in counts.classes:
+            raise ObjectiveError(
+                f"the positive class {label_text(self.positive_class)!r} is not among the classes "
+                f"{', '.join(label_text(label) for label in counts.classes[:10])}"
+            )
+        return counts.classes.index(self.positive_class)
+
+
+@dataclass(frozen=True)
+class BoundObjective:
+    """An objective tied to K classes and G groups; made by :meth:`Objective.bind`.
+
+    ``present`` is the boolean (K, G) mask of cells that exist in the data: the others never enter.
+    """
+
+    objective: Objective
+    present: Bool[ndarray, "K G"]
+    positive: int | None = None
+    _mask: Bool[Tensor, "K G"] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_mask", torch.from_numpy(self.present))
+
+    def risk(
+        self,
+        cells: Float[Tensor, "K G"],
+        frequencies: Float[Tensor, "K G"],
+        sharpness: float | None = DEFAULT_SHARPNESS,
+    ) -> Float[Tensor, ""]:
+        """The objective of cell risks, differentiable; ``sharpness=None`` gives exact maxima."""
+        maximum: Maximum = torch.max if sharpness is None else _smooth(sharpness)
+        frequencies = torch.where(self._mask, frequencies, 0)
+        frequencies = frequencies / frequencies.sum()
+        total = cells.new_zeros(())
+        for name, scale in self.objective.terms:
+            total = total + scale * self._term(name, cells, frequencies, maximum)
+        return total
+
+    def error(
+        self, cell_errors: Float[ndarray, "K G"], frequencies: Float[ndarray, "K G"]
+    ) -> float:
+        """The error-rate twin: the same formula on error rates, with exact maxima.
+
+        Cells that are NaN in ``cell_errors`` (no test example) are left out like absent ones.
+        """
+        present = self.present & np.isfinite(cell_errors)
+        bound = BoundObjective(self.objective, present, self.positive)
+        cells = torch.from_numpy(np.where(present, cell_errors, 0.0))
+        return float(bound.risk(cells, torch.from_numpy(np.asarray(frequencies)), None))
+
+    def calibration_weights(self, frequencies: Float[Tensor, "K G"]) -> Float[Tensor, "K G"]:
+        """Weights over cells of the cross-entropy that fixes the held-out temperature.
+
+        The linear terms of the objective weigh cells as they do in it; a maximum or a difference,
+        which a temperature of 0 would make vanish, weighs all present cells alike.
+        """
+        frequencies = torch.where(self._mask, frequencies, 0)
+        uniform = self._mask / self._mask.sum()
+        weights = torch.zeros_like(frequencies)
+        for name, scale in self.objective.terms:
+            if name == "error":
+                part = frequencies / frequencies.sum()
+            elif name == "balanced":
+                part = _share_within(frequencies, 1) / self._mask.any(1).sum()
+            else:
+                part = uniform.to(frequencies)
+            weights = weights + scale * part
+        return weights / weights.sum()
+
+    def _term(
+        self,
+        name: str,
+        cells: Float[Tensor, "K G"],
+        frequencies: Float[Tensor, "K G"],
+        maximum: Maximum,
+    ) -> Float[Tensor, ""]:
+        mask = self._mask
+        if name == "error":
+            return (frequencies * torch.where(mask, cells, 0)).sum()
+        if name in ("balanced", "worst-class"):
+            inside = torch.where(mask, cells, 0)
+            classes = (_share_within(frequencies, 1) * inside).sum(1)[mask.any(1)]
+            return classes.mean() if name == "balanced" else maximum(classes)
+        if name == "group-balanced":
+            return cells[mask].mean()
+        if name == "worst-group":
+            return maximum(cells[mask])
+        rows = [self.positive] if name == "equal-opportunity" else range(len(mask))
+        gaps = [
+            maximum(cells[k][mask[k]]) + maximum(-cells[k][mask[k]])
+            for k in rows
+            if k is not None and mask[k].any()
+        ]
+        return torch.stack(gaps).sum() if gaps else cells.new_zeros(())
+
+
+def _smooth(sharpness: float) -> Maximum:
+    return lambda values: smooth_maximum(values, sharpness)
+
+
+def _share_within(frequencies: Float[Tensor, "K G"], dim: int) -> Float[Tensor, "K G"]:
+    return frequencies / frequencies.sum(dim, keepdim=True).clamp_min(
+        torch.finfo(frequencies.dtype).tiny
+    )

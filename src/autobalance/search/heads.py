@@ -1,0 +1,256 @@
+"""Ridge-penalised linear softmax heads, one per fold, trained exactly and side by side.
+
+For every fold f the head θ_f minimises
+
+    Σ_i s_fi · loss(z_i; y_i, g_i, w, l, δ) + μ/2 ‖W_f‖² + μ₀/2 ‖b_f‖²,      z_i = W_f x_i + b_f
+
+with s_fi = 1/n_f on the fold's training examples and 0 elsewhere. The problem is convex; Newton
+steps with conjugate gradients solve it, warm-started at the last solution. All folds share each
+pass over the features. Gradients and values are float64; the curvature products, which only steer,
+may run in float32.
+
+The intercept carries μ₀ = 1e-6 only: enough to remove the direction that adds a constant to all
+logits, too little to matter. An additive adjustment that is the same for all groups is therefore
+a pure post-hoc bias here, which is why a tuned bias belongs in every comparison.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from autobalance.data.features import FeatureMatrix
+from autobalance.hypergradient.cg import LinearSolution, conjugate_gradient
+from autobalance.hypergradient.mixed import LossDerivatives, mixed_products
+from autobalance.space import LossValues
+
+INTERCEPT_RIDGE = 1e-6
+RIDGE_FLOOR = 1e-6
+"""Smallest ridge in use: separable data has no finite optimum without one."""
+_CACHE_BYTES = 2**30
+_MAX_NEWTON_STEPS = 100
+_MAX_HALVINGS = 40
+_SUFFICIENT_DECREASE = 1e-4
+_ROUNDING = 1e-13
+_LOOSEST_CG = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+class LinearHeads:
+    """F heads on the same features, each with its own training examples.
+
+    Parameters
+    ----------
+    features
+        N examples; its values may be float32.
+    target, group
+        Codes of class and group, each of shape (N,).
+    train_weight
+        s of shape (F, N), each row summing to about 1.
+    n_classes
+        K.
+    curvature_dtype
+        dtype of the products with the Hessian.
+    tolerance
+        Newton stops when the squared gradient norm, in the metric of the Hessian's diagonal, falls
+        below ``tolerance²``: the training loss is then within about that of its minimum.
+    """
+
+    def __init__(
+        self,
+        features: FeatureMatrix,
+        target: Int[Tensor, "N"],
+        group: Int[Tensor, "N"],
+        train_weight: Float[Tensor, "F N"],
+        n_classes: int,
+        *,
+        curvature_dtype: torch.dtype = torch.float32,
+        tolerance: float = 1e-4,
+    ) -> None:
+        self.features = features
+        self.target = target
+        self.group = group
+        self.train_weight = train_weight.double()
+        self.n_classes = n_classes
+        self.curvature_dtype = curvature_dtype
+        self.tolerance = tolerance
+        folds, width = len(train_weight), features.shape[1]
+        self.theta = torch.zeros(folds, n_classes, width, dtype=torch.float64)
+        self.products = 0
+        self._own = torch.nn.functional.one_hot(target, n_classes).T.double()
+        self._cache = folds * n_classes * len(target) * curvature_dtype.itemsize <= _CACHE_BYTES
+        self._curvatures: dict[int, Tensor] = {}
+        self._at = self.theta
+
+    def set_loss(self, values: LossValues) -> None:
+        """Use these values of the loss from now on; θ stays as the next starting point."""
+        self._values = values
+        self._penalty = torch.full(
+            (self.features.shape[1],), max(float(values.ridge), RIDGE_FLOOR), dtype=torch.float64
+        )
+        self._penalty[-1] = INTERCEPT_RIDGE
+
+    def _loss_at(self, rows: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Scaled weights s·w (F, n), additive (K, n) and multiplicative (K, n) of some rows."""
+        y, g = self.target[rows], self.group[rows]
+        scaled = self.train_weight[:, rows] * self._values.weight[y, g]
+        return (
+            scaled.to(dtype),
+            self._values.additive[:, g].to(dtype),
+            self._values.multiplicative[:, g].to(dtype),
+        )
+
+    def value_and_gradient(
+        self, theta: Float[Tensor, "F K E"]
+    ) -> tuple[Float[Tensor, "F"], Float[Tensor, "F K E"]]:
+        """Penalised training loss of every head and its gradient; curvature is now taken here."""
+        value = 0.5 * (theta**2 * self._penalty).sum((1, 2))
+        gradient = theta * self._penalty
+        self._at, self._curvatures = theta, {}
+        for number, rows in enumerate(self.features.chunks):
+            scaled, additive, delta = self._loss_at(rows, torch.float64)
+            adjusted = delta * self.features.logits(theta, rows) + additive
+            log_q = torch.log_softmax(adjusted, dim=1)
+            own = self._own[:, rows]
+            value = value - (scaled * (log_q * own).sum(1)).sum(1)
+            q = log_q.exp_()
+            residual = scaled[:, None] * delta * (q - own)
+            gradient += self.features.pull_back(residual, rows)
+            if self._cache:
+                self._curvatures[number] = q.to(self.curvature_dtype)
+        return value, gradient
+
+    def _probabilities(self, number: int, rows: slice) -> Float[Tensor, "F K n"]:
+        if self._cache:
+            return self._curvatures[number]
+        _, additive, delta = self._loss_at(rows, self.curvature_dtype)
+        logits = self.features.logits(self._at.to(self.curvature_dtype), rows)
+        return torch.softmax(delta * logits + additive, dim=1)
+
+    def curvature_product(self, vector: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
+        """H v with the exact Hessian, JᵀWJ + penalty, W = s w diag(δ)(diag q − qqᵀ)diag(δ)."""
+        self.products += 1
+        result = vector * self._penalty.to(vector.dtype)
+        for number, rows in enumerate(self.features.chunks):
+            q = self._probabilities(number, rows)
+            scaled, _, delta = self._loss_at(rows, vector.dtype)
+            a = delta * self.features.logits(vector, rows)
+            mean = (q * a).sum(1, keepdim=True)
+            result += self.features.pull_back(scaled[:, None] * delta * q * (a - mean), rows)
+        return result
+
+    def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
+        """Diagonal of the Hessian, the preconditioner."""
+        result = self._penalty.to(self.curvature_dtype).expand(self.theta.shape).clone()
+        for number, rows in enumerate(self.features.chunks):
+            q = self._probabilities(number, rows)
+            scaled, _, delta = self._loss_at(rows, self.curvature_dtype)
+            result += self.features.pull_back_squares(
+                scaled[:, None] * delta**2 * q * (1 - q), rows
+            )
+        return result
+
+    def fit(self) -> bool:
+        """Minimise the training loss of every head from the current θ; False if it stalled."""
+        value, gradient = self.value_and_gradient(self.theta)
+        for step_number in range(_MAX_NEWTON_STEPS):
+            diagonal = self.curvature_diagonal()
+            scaled_norm = (gradient**2 / diagonal).sum((1, 2)).max()
+            if float(scaled_norm) <= self.tolerance**2:
+                return True
+            forcing = min(_LOOSEST_CG, float(scaled_norm) ** 0.5)
+            step = -self.solve(gradient, diagonal, max(forcing, self._finest_cg)).value
+            moved, value, gradient = self._line_search(step, value, gradient)
+            if not moved:
+                logger.debug("Newton steps stalled after %d at %.2e", step_number, scaled_norm)
+                return bool(scaled_norm <= 1e2 * self.tolerance**2)
+        return False
+
+    @property
+    def _finest_cg(self) -> float:
+        return 1e-2 if self.curvature_dtype == torch.float32 else 1e-3
+
+    def solve(
+        self,
+        right: Float[Tensor, "F K E"],
+        diagonal: Float[Tensor, "F K E"],
+        tolerance: float,
+    ) -> LinearSolution:
+        """Solve H p = right at the last θ whose gradient was taken (float64 in and out)."""
+        solution = conjugate_gradient(
+            self.curvature_product, right.to(self.curvature_dtype), diagonal, tolerance
+        )
+        return solution._replace(value=solution.value.double())
+
+    def _line_search(
+        self, step: Tensor, value: Tensor, gradient: Tensor
+    ) -> tuple[bool, Tensor, Tensor]:
+        """Halve the steps of the heads that do not decrease enough (Armijo's rule)."""
+        slope = (gradient * step).sum((1, 2))
+        length = torch.ones_like(value)
+        for _ in range(_MAX_HALVINGS):
+            theta = self.theta + length[:, None, None] * step
+            new_value, new_gradient = self.value_and_gradient(theta)
+            enough = new_value <= (
+                value + _SUFFICIENT_DECREASE * length * slope + _ROUNDING * value.abs()
+            )
+            if bool(enough.all()):
+                self.theta = theta
+                return True, new_value, new_gradient
+            length = torch.where(enough, length, length / 2)
+        self.value_and_gradient(self.theta)
+        return False, value, gradient
+
+    def outputs(
+        self, fold: Int[Tensor, "M"], row: Int[Tensor, "M"]
+    ) -> Float[Tensor, "M K"]:
+        """Plain logits of head ``fold[m]`` on example ``row[m]``; rows ascending."""
+        parts = []
+        for rows in self.features.chunks:
+            here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
+            logits = self.features.logits(self.theta, rows)
+            parts.append(logits[fold[here], :, row[here] - rows.start])
+        return torch.cat(parts)
+
+    def pull_back(
+        self,
+        fold: Int[Tensor, "M"],
+        row: Int[Tensor, "M"],
+        cotangent: Float[Tensor, "M K"],
+    ) -> Float[Tensor, "F K E"]:
+        """Transpose of :meth:`outputs`: the gradient in θ from one in those logits."""
+        result = torch.zeros_like(self.theta)
+        folds, classes, _ = self.theta.shape
+        for rows in self.features.chunks:
+            here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
+            dense = torch.zeros(folds, classes, rows.stop - rows.start, dtype=torch.float64)
+            dense[fold[here], :, row[here] - rows.start] = cotangent[here]
+            result += self.features.pull_back(dense, rows)
+        return result
+
+    def mixed_products(
+        self, direction: Float[Tensor, "F K E"]
+    ) -> tuple[LossDerivatives, Float[Tensor, ""]]:
+        """∂_α ⟨∇_θ L_train, p⟩ over (w, l, δ), and over the logarithm of the ridge."""
+        values = self._values
+        totals = [torch.zeros_like(values.weight) for _ in range(3)]
+        for rows in self.features.chunks:
+            parts = mixed_products(
+                self.features.logits(self.theta, rows),
+                self.features.logits(direction, rows),
+                self.target[rows],
+                self.group[rows],
+                values.weight,
+                values.additive,
+                values.multiplicative,
+                self.train_weight[:, rows],
+            )
+            for total, part in zip(totals, parts, strict=True):
+                total += part
+        slopes = slice(None, -1)
+        ridge = (self._penalty[slopes] * self.theta[..., slopes] * direction[..., slopes]).sum()
+        return LossDerivatives(*totals), ridge

@@ -1,0 +1,72 @@
+"""What a search returns: the design, how it got there, and whether it got there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from autobalance.design import LossDesign
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of the held-out objective."""
+
+    alpha: Float[ndarray, "A"]
+    objective: float
+    gradient_norm: float
+    risks: Float[ndarray, "K G"]
+    errors: Float[ndarray, "K G"]
+    ridge: float
+    temperature: float
+    residual: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A designed loss and the course of its search.
+
+    Parameters
+    ----------
+    design
+        The best design found.
+    alpha
+        Its short vector.
+    value
+        Held-out objective there (smooth, in cross-entropy, temperature profiled out). It chose the
+        design, so it is optimistic.
+    status
+        ``"converged"``, ``"iteration limit"``, or ``"stalled"`` when no step decreased further.
+    message
+        The status in words, with what to change if anything.
+    history
+        Every evaluation in order; the first is the start.
+    held_out_logits
+        Plain logits of the held-out examples at the best design, shape (M, K), with
+        ``held_out_rows`` naming the examples.
+    statistics
+        Seconds, curvature products, folds and the like.
+    """
+
+    design: LossDesign
+    alpha: Float[ndarray, "A"]
+    value: float
+    status: str
+    message: str
+    history: tuple[Evaluation, ...]
+    held_out_logits: Float[ndarray, "M K"]
+    held_out_rows: ndarray
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation at :attr:`alpha`."""
+        for evaluation in reversed(self.history):
+            if np.array_equal(evaluation.alpha, self.alpha):
+                return evaluation
+        raise LookupError("the best evaluation is not in the history")

@@ -1,0 +1,203 @@
+"""SearchSpace: from a short vector α to the values of a loss, and back to a design.
+
+α = 0 is the starting design. Each searched parameter has a dictionary D (section 2.2) and
+
+- ``weight``: w = exp(log w₀ + D α), scaled to mean 1 over the training examples, Σ π w = 1. Without
+  the scaling w would also change the learning rate; its chain-rule term comes with autograd.
+- ``additive``: l = l₀ + D α minus its mean over the classes, a direction that changes nothing.
+- ``multiplicative``: δ = δ₀ exp(D α − mean), so that the geometric mean over the cells stays: a
+  uniform δ is only a ridge rescaling plus a temperature. ``parametrisation="sigmoid"`` is the
+  paper's δ = σ(Δ) in (0, 1); there plain cross-entropy lies at infinity, so the start is taken at
+  half the scale, δ₀ / (2 max δ₀), which is the same loss up to that rescaling.
+- ``ridge``: μ = exp(log μ₀ + α).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.dictionary import Dictionary, choose_dictionary, make_dictionary
+from autobalance.errors import DesignError
+
+LOSS_PARAMETERS = ("weight", "additive", "multiplicative")
+PARAMETERS = (*LOSS_PARAMETERS, "ridge")
+PARAMETRISATIONS = ("exp", "sigmoid")
+RIDGE_BOUNDS = (1e-5, 1e2)
+"""Range of the searched ridge, on standardised features and the mean loss."""
+_BOUNDS = {"weight": 5.0, "additive": 8.0, "multiplicative": 1.5}
+"""Largest searched |log w|, |l| and |Δ| from the start; along log π the bound is on its slope."""
+_SLOPE_BOUND = 3.0
+
+
+@dataclass(frozen=True)
+class LossValues:
+    """The loss at one α as differentiable tensors (float64, CPU)."""
+
+    weight: Float[Tensor, "K G"]
+    additive: Float[Tensor, "K G"]
+    multiplicative: Float[Tensor, "K G"]
+    ridge: Float[Tensor, ""]
+
+    def detached(self) -> LossValues:
+        """The same values without their graph."""
+        return LossValues(
+            self.weight.detach(),
+            self.additive.detach(),
+            self.multiplicative.detach(),
+            self.ridge.detach(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SearchSpace:
+    """What is searched, from where, and how finely. Build it with :meth:`build`."""
+
+    start: LossDesign
+    dictionaries: Mapping[str, Dictionary]
+    search_ridge: bool
+    parametrisation: str = "exp"
+
+    @classmethod
+    def build(
+        cls,
+        start: LossDesign,
+        parameters: Sequence[str] = ("weight", "additive", "multiplicative", "ridge"),
+        dictionary: str | Mapping[str, str] = "auto",
+        parametrisation: str = "exp",
+        held_out_share: float = 1.0,
+    ) -> SearchSpace:
+        """Make a search space around ``start``.
+
+        Parameters
+        ----------
+        start
+            The design at α = 0, with a positive ridge: a preset or any saved design.
+        parameters
+            Any subset of weight, additive, multiplicative, ridge; the others keep their start.
+        dictionary
+            A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: the
+            finest that the held-out examples can carry.
+        parametrisation
+            ``"exp"`` (default, can start at plain cross-entropy) or ``"sigmoid"`` (the paper's).
+        held_out_share
+            Share of the examples that validate at some point, for ``"auto"``.
+
+        Raises
+        ------
+        DesignError
+            If a name is unknown, nothing is searched, or the start has no ridge.
+        """
+        unknown = [name for name in parameters if name not in PARAMETERS]
+        if unknown or not parameters or len(set(parameters)) < len(parameters):
+            raise DesignError(
+                f"cannot search {list(parameters)}; choose distinct names from "
+                f"{', '.join(PARAMETERS)}"
+            )
+        if parametrisation not in PARAMETRISATIONS:
+            raise DesignError(f"parametrisation {parametrisation!r} is not 'exp' or 'sigmoid'")
+        if start.ridge is None or start.ridge <= 0:
+            raise DesignError("the starting design has no positive ridge; set one, such as 0.01")
+        kinds = [name for name in LOSS_PARAMETERS if name in parameters]
+        names = dict.fromkeys(kinds, dictionary) if isinstance(dictionary, str) else dictionary
+        missing = [name for name in kinds if name not in names]
+        if missing:
+            raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
+        automatic = choose_dictionary(start.counts, len(kinds), held_out_share)
+        dictionaries = {
+            name: automatic if names[name] == "auto" else make_dictionary(names[name], start.counts)
+            for name in kinds
+        }
+        return cls(start, dictionaries, "ridge" in parameters, parametrisation)
+
+    @property
+    def counts(self) -> Counts:
+        """The training counts behind the design."""
+        return self.start.counts
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the searched parameters, in the order of their places in α."""
+        return (*self.dictionaries, *(("ridge",) if self.search_ridge else ()))
+
+    @property
+    def n_loss_values(self) -> int:
+        """How many entries of α shape the loss; the ridge, if searched, comes after them."""
+        return sum(dictionary.size for dictionary in self.dictionaries.values())
+
+    @property
+    def dimension(self) -> int:
+        """Length of α."""
+        return self.n_loss_values + self.search_ridge
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Lower and upper bound of each entry of α."""
+        bounds: list[tuple[float, float]] = []
+        for name, dictionary in self.dictionaries.items():
+            limit = _SLOPE_BOUND if dictionary.name.endswith("log-prior") else _BOUNDS[name]
+            bounds += [(-limit, limit)] * dictionary.size
+        if self.search_ridge:
+            ridge = float(self.start.ridge or 0.0)
+            low, high = (float(np.log(bound / ridge)) for bound in RIDGE_BOUNDS)
+            bounds.append((min(low, 0.0), max(high, 0.0)))
+        return bounds
+
+    def decode(self, alpha: Float[Tensor, "A"]) -> LossValues:
+        """The loss at α, differentiable in α (float64)."""
+        shape = self.counts.values.shape
+        frequencies = torch.from_numpy(self.counts.frequencies.copy())
+        log_weight = torch.from_numpy(np.log(self.start.weight))
+        additive = torch.from_numpy(self.start.additive.copy())
+        multiplicative = torch.from_numpy(self.start.multiplicative.copy())
+        ridge = alpha.new_tensor(self.start.ridge)
+        position = 0
+        for name, dictionary in self.dictionaries.items():
+            part = alpha[position : position + dictionary.size]
+            position += dictionary.size
+            change = (torch.from_numpy(dictionary.matrix) @ part).reshape(shape)
+            if name == "weight":
+                log_weight = log_weight + change
+            elif name == "additive":
+                additive = additive + change - change.mean(0)
+            elif self.parametrisation == "exp":
+                multiplicative = multiplicative * torch.exp(change - change.mean())
+            else:
+                start = multiplicative / (2 * multiplicative.max())
+                multiplicative = torch.sigmoid(torch.logit(start) + change)
+        if self.search_ridge:
+            ridge = ridge * torch.exp(alpha[position])
+        weight = torch.exp(log_weight - log_weight.max())
+        weight = weight / (frequencies * weight).sum()
+        return LossValues(weight, additive, multiplicative, ridge)
+
+    def design(self, alpha: Float[ndarray, "A"]) -> LossDesign:
+        """The design at α, to keep."""
+        values = self.decode(torch.from_numpy(np.asarray(alpha, dtype=np.float64)))
+        return LossDesign(
+            self.counts,
+            values.weight.numpy(),
+            values.additive.numpy(),
+            values.multiplicative.numpy(),
+            float(values.ridge),
+        )
+
+    def describe(self) -> dict[str, object]:
+        """What is searched and why, as plain values for a report."""
+        kinds = {dictionary.name for dictionary in self.dictionaries.values()}
+        reasons = dict.fromkeys(d.reason for d in self.dictionaries.values())
+        return {
+            "parameters": list(self.parameters),
+            "dictionary": ", ".join(sorted(kinds)) or "none",
+            "dimension": self.dimension,
+            "reason": "; ".join(reasons) or "only the ridge is searched",
+            "parametrisation": self.parametrisation,
+        }

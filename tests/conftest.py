@@ -1,0 +1,30 @@
+"""What every test shares: steady random draws, and real data where it is at hand."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jaxtyping
+import pytest
+
+DATA_VARIABLE = "AUTOBALANCE_DATA"
+
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("data") and not os.environ.get(DATA_VARIABLE):
+        pytest.skip(f"needs real data: set {DATA_VARIABLE} to its folder")
+
+
+@pytest.fixture
+def plain_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls as users make them: no annotation is checked before the library's own checks."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data, for tests marked ``data``."""
+    return Path(os.environ[DATA_VARIABLE])
