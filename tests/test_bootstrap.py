@@ -69,7 +69,7 @@ def test_pivotal_interval_mirrors_the_percentiles() -> None:
     draws = np.linspace(0.0, 1.0, 1001)
     estimate = pivotal_estimate(0.4, draws, level=0.8)
     assert estimate.interval == pytest.approx([2 * 0.4 - 0.9, 2 * 0.4 - 0.1])
-    assert pivotal_estimate(0.4, draws, level=0.8, lowest=0).low == 0
+    assert pivotal_estimate(0.4, draws, level=0.8, lowest=0.0).low == 0
 
 
 def test_interval_holds_its_value_even_where_the_bias_is_larger() -> None:
@@ -86,7 +86,7 @@ def test_pivotal_interval_covers_the_largest_of_many_cells() -> None:
     for _ in range(runs):
         observed = rng.binomial(size, error) / size
         draws = (rng.binomial(size, observed, size=(400, 26)) / size).max(axis=1)
-        estimate = pivotal_estimate(observed.max(), draws)
+        estimate = pivotal_estimate(float(observed.max()), draws)
         covered += estimate.low <= error.max() <= estimate.high
     assert covered / runs > 0.88
 

@@ -59,7 +59,7 @@ class TestCellErrors:
 
     def test_mistakes_in_the_input_are_named(self) -> None:
         three = np.array([0, 1, 1])
-        with pytest.raises(DataError, match="group code 2 of example 1 is not in 0..1"):
+        with pytest.raises(DataError, match=r"group code 2 of example 1 is not in 0\.\.1"):
             cell_codes(three, np.array([0, 2, 0]), 2, 2)
         with pytest.raises(DataError, match="class code 1 of example 1"):
             cell_codes(three, None, 1, 1)
@@ -86,8 +86,7 @@ class TestCellErrors:
 class TestMeasurableObjectives:
     def test_group_objectives_need_groups(self) -> None:
         names = set(measurable_objectives(Counts(np.full((3, 1), 5.0), (0, 1, 2))))
-        assert {"error", "balanced", "worst-class"} <= names
-        assert not names & {"equal-opportunity", "equalized-odds"}
+        assert names == {"error", "balanced", "worst-class"}
 
     def test_equal_opportunity_needs_a_positive_class(self) -> None:
         counts = Counts(np.full((3, 2), 5.0), ("x", "y", "z"), ("a", "b"))
@@ -182,13 +181,13 @@ class TestEvaluate:
         with pytest.raises(DataError, match="no example"):
             Evaluator(np.array([], dtype=int), None, counts, error)
 
-    @pytest.mark.parametrize(("size", "K", "G"), [(10_000, 2, 2), (20_000, 1000, 2)])
+    @pytest.mark.parametrize(("size", "K", "G"), [(10_000, 2, 2), (20_000, 1000, 1)])
     def test_is_fast(self, size: int, K: int, G: int) -> None:
         _, predicted, _ = drawn_codes(size, K, G)
-        several = evaluator(size, K, G, "equalized-odds")
+        several = evaluator(size, K, G, "worst-class")
         start = time.perf_counter()
         several.evaluate(predicted)
-        assert time.perf_counter() - start < 10  # 0.02 s and 1 s; this is for a crowded machine
+        assert time.perf_counter() - start < 10  # 0.03 s and 0.4 s alone on a machine
 
 
 class TestPairedDifference:

@@ -1,3 +1,41 @@
-"""AutoBalance: design a training loss for imbalanced data and prove what it changed."""
+"""AutoBalance: design the training loss for imbalanced data, and see what it changed.
+
+>>> from autobalance import AutoBalanceClassifier, LossDesign, ParametricCrossEntropy
+"""
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.errors import (
+    ArtifactError,
+    AutoBalanceError,
+    DataError,
+    DesignError,
+    ObjectiveError,
+    SearchError,
+)
+from autobalance.estimators import AutoBalanceClassifier
+from autobalance.losses.parametric import ParametricCrossEntropy
+from autobalance.losses.presets import PRESETS, preset
+from autobalance.objectives import OBJECTIVES, Objective
+from autobalance.scoring import objective_error, objective_scorer
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "OBJECTIVES",
+    "PRESETS",
+    "ArtifactError",
+    "AutoBalanceClassifier",
+    "AutoBalanceError",
+    "Counts",
+    "DataError",
+    "DesignError",
+    "LossDesign",
+    "Objective",
+    "ObjectiveError",
+    "ParametricCrossEntropy",
+    "SearchError",
+    "objective_error",
+    "objective_scorer",
+    "preset",
+]

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.sparse import csr_array, eye_array, kron
 
 from autobalance.counts import Counts
 from autobalance.errors import DesignError
@@ -31,6 +32,8 @@ MIN_SUPPORT = 20
 MIN_EXAMPLES_PER_VALUE = 10
 """Held-out examples for each searched value, at least, with the default dictionary."""
 _KNOTS = 4
+_PLAIN = ("class", "cell")
+_NUMBERED = ("cluster", "rank")
 _NAME = re.compile(r"(?P<cell>cell-)?(?P<kind>class|cell|cluster|rank|log-prior)(?::(?P<n>\d+))?")
 
 
@@ -56,10 +59,14 @@ def make_dictionary(name: str, counts: Counts) -> Dictionary:
     DesignError
         If the name is unknown or its number does not fit.
     """
+    return Dictionary(name, _columns(name, counts).toarray())
+
+
+def _columns(name: str, counts: Counts) -> csr_array:
     match = _NAME.fullmatch(name)
     kind = match["kind"] if match else ""
-    numbered = kind in ("cluster", "rank")
-    if match is None or (numbered != (match["n"] is not None)) or (match["cell"] and kind in _PLAIN):
+    misnumbered = match is not None and (kind in _NUMBERED) != (match["n"] is not None)
+    if match is None or misnumbered or (match["cell"] and kind in _PLAIN):
         raise DesignError(
             f"dictionary {name!r} is unknown; use class, cluster:C, rank:M, log-prior, cell, "
             "cell-cluster:C, cell-rank:M, cell-log-prior or auto"
@@ -76,10 +83,8 @@ def make_dictionary(name: str, counts: Counts) -> Dictionary:
     elif kind == "log-prior":
         matrix = _log_prior(sizes)
     else:
-        matrix = np.eye(len(sizes))
-    if not by_cell:
-        matrix = np.repeat(matrix, counts.n_groups, axis=0)
-    return Dictionary(name, matrix)
+        matrix = eye_array(len(sizes))
+    return csr_array(matrix if by_cell else kron(matrix, np.ones((counts.n_groups, 1))))
 
 
 def choose_dictionary(counts: Counts, kinds: int, held_out_share: float = 1.0) -> Dictionary:
@@ -109,27 +114,21 @@ def choose_dictionary(counts: Counts, kinds: int, held_out_share: float = 1.0) -
     held_out = counts.values.ravel() * held_out_share
     refused = ""
     for name in names:
-        dictionary = make_dictionary(name, counts)
-        seen = (dictionary.matrix != 0).T @ held_out
+        columns = _columns(name, counts)
+        seen = (columns != 0).T @ held_out
         seen = seen[seen > 0]  # columns of empty cells alone follow nothing but the shrinkage
-        values = kinds * dictionary.size
+        values = kinds * columns.shape[1]
         enough = seen.min() >= MIN_SUPPORT and values * MIN_EXAMPLES_PER_VALUE <= held_out.sum()
         facts = (
             f"its rarest column sees {seen.min():.0f} held-out examples "
             f"and there are {held_out.sum() / max(values, 1):.0f} for each searched value"
         )
         if enough:
-            return Dictionary(name, dictionary.matrix, f"{_describe(name)}: {facts}{refused}")
+            return Dictionary(name, columns.toarray(), f"{_describe(name)}: {facts}{refused}")
         refused = refused or f"; {_describe(name)} would leave {seen.min():.0f} for the rarest"
     name = f"{prefix}log-prior"
-    return Dictionary(
-        name,
-        make_dictionary(name, counts).matrix,
-        f"{_describe(name)}: too few held-out examples ({held_out.sum():.0f}) for anything finer",
-    )
-
-
-_PLAIN = ("class", "cell")
+    reason = f"too few held-out examples ({held_out.sum():.0f}) for anything finer"
+    return replace(make_dictionary(name, counts), reason=f"{_describe(name)}: {reason}")
 
 
 def _describe(name: str) -> str:
@@ -150,10 +149,11 @@ def _by_count(sizes: Float[ndarray, "M"]) -> ndarray:
     return np.argsort(-sizes, kind="stable")
 
 
-def _clusters(sizes: Float[ndarray, "M"], size: int) -> Float[ndarray, "M P"]:
-    matrix = np.zeros((len(sizes), math.ceil(len(sizes) / size)))
-    matrix[_by_count(sizes), np.arange(len(sizes)) // size] = 1.0
-    return matrix
+def _clusters(sizes: Float[ndarray, "M"], size: int) -> csr_array:
+    """A one for every class in its cluster; the last of ⌈K/C⌉ may be smaller."""
+    members, cluster = _by_count(sizes), np.arange(len(sizes)) // size
+    shape = (len(sizes), math.ceil(len(sizes) / size))
+    return csr_array((np.ones(len(sizes)), (members, cluster)), shape=shape)
 
 
 def _rank_hats(sizes: Float[ndarray, "M"], knots: int) -> Float[ndarray, "M P"]:
@@ -166,4 +166,4 @@ def _rank_hats(sizes: Float[ndarray, "M"], knots: int) -> Float[ndarray, "M P"]:
 def _log_prior(sizes: Float[ndarray, "M"]) -> Float[ndarray, "M 1"]:
     """Log frequency; an empty cell counts as half an example, as in the presets."""
     filled = np.where(sizes > 0, sizes, 0.5 * min(1.0, sizes[sizes > 0].min()))
-    return np.log(filled / filled.sum())[:, None]
+    return np.asarray(np.log(filled / filled.sum())[:, None])

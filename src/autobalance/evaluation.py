@@ -24,9 +24,11 @@ from autobalance.errors import DataError, ObjectiveError
 from autobalance.labels import Label
 from autobalance.objectives import OBJECTIVES, BoundObjective, Objective
 
+_OVER_GROUPS = ("group-balanced", "worst-group")
+
 
 def cell_codes(
-    y: Integer[ndarray, "N"], g: Integer[ndarray, "N"] | None, K: int, G: int
+    y: Integer[ndarray, "N"], g: Integer[ndarray, "M"] | None, K: int, G: int
 ) -> Integer[ndarray, "N"]:
     """Code ``y * G + g`` of each example's (class, group) cell.
 
@@ -49,11 +51,11 @@ def cell_codes(
 
 def cell_errors(
     y: Integer[ndarray, "N"],
-    predicted: Integer[ndarray, "N"],
-    g: Integer[ndarray, "N"] | None,
+    predicted: Integer[ndarray, "P"],
+    g: Integer[ndarray, "M"] | None,
     K: int,
     G: int,
-    sample_weight: Float[ndarray, "N"] | None = None,
+    sample_weight: Float[ndarray, "W"] | None = None,
 ) -> Float[ndarray, "K G"]:
     """Weighted share of misclassified examples of every cell; NaN for a cell without any.
 
@@ -98,13 +100,16 @@ def class_errors(
 def measurable_objectives(
     counts: Counts, positive_class: Label | None = None
 ) -> dict[str, BoundObjective]:
-    """Every named objective that these counts can support, by name.
+    """Every named objective that says something about these counts, by name.
 
-    Objectives over groups need groups and equal opportunity needs a positive class; those that
-    lack theirs are left out. Empty cells do not count.
+    Objectives over groups need groups (without any, two of them would repeat the ones over classes)
+    and equal opportunity needs a positive class; those that lack theirs are left out. Empty cells
+    do not count.
     """
     bound = {}
     for name in OBJECTIVES:
+        if counts.groups is None and name in _OVER_GROUPS:
+            continue
         try:
             objective = Objective.parse(name, positive_class=positive_class)
             bound[name] = objective.bind(counts, empty_cells="drop")
@@ -207,7 +212,7 @@ class Evaluator:
             share = totals.reshape(self.counts.values.shape) / totals.sum()
             object.__setattr__(self, "frequencies", share)
 
-    def evaluate(self, predicted: Integer[ndarray, "N"]) -> Evaluation:
+    def evaluate(self, predicted: Integer[ndarray, "P"]) -> Evaluation:
         """Errors of the predicted codes per cell, class and objective, with intervals.
 
         Raises
@@ -223,7 +228,7 @@ class Evaluator:
                 objective.error(errors, frequencies),
                 _replicate(objective, draws, frequencies),
                 self.level,
-                lowest=0,
+                lowest=0.0,
             )
 
         per_class = class_errors(errors, frequencies)
@@ -247,7 +252,7 @@ class Evaluator:
         )
 
     def paired_difference(
-        self, predicted: Integer[ndarray, "N"], reference: Integer[ndarray, "N"]
+        self, predicted: Integer[ndarray, "P"], reference: Integer[ndarray, "Q"]
     ) -> Estimate:
         """How much larger the objective's error is with ``predicted`` than with ``reference``.
 
@@ -282,7 +287,7 @@ class Evaluator:
         assert self.frequencies is not None  # filled in __post_init__
         return self.frequencies
 
-    def _errors(self, predicted: Integer[ndarray, "N"]) -> Float[ndarray, "K G"]:
+    def _errors(self, predicted: Integer[ndarray, "P"]) -> Float[ndarray, "K G"]:
         K, G = self.counts.values.shape
         return cell_errors(self.y, predicted, self.g, K, G, self._weight)
 

@@ -65,7 +65,7 @@ def macro_f1(
     total = (examples + predictions)[present]
     f1 = np.divide(2 * true_positive[present], total, out=np.zeros_like(total), where=total > 0)
     value = f1_score(y, predicted, average="macro", sample_weight=weight, zero_division=0.0)
-    return pivotal_estimate(float(value), f1.mean(axis=0), level, 0, 1)
+    return pivotal_estimate(float(value), f1.mean(axis=0), level, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def ranking_quality(
     area = average_precision_score(positive, score, sample_weight=weight)
     recall = curve_figures(weight[None])[1, 0]
     return RankingQuality(
-        pivotal_estimate(float(area), draws[0], level, 0, 1),
-        pivotal_estimate(float(recall), draws[1], level, 0, 1),
+        pivotal_estimate(float(area), draws[0], level, 0.0, 1.0),
+        pivotal_estimate(float(recall), draws[1], level, 0.0, 1.0),
         precision,
     )
 

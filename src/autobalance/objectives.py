@@ -18,9 +18,10 @@ uses cross-entropy as the loss; reporting uses the same formulas on error rates.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -32,8 +33,8 @@ from autobalance.counts import Counts
 from autobalance.errors import ObjectiveError
 from autobalance.labels import Label, label_text
 
-Maximum = Callable[[Tensor], Tensor]
-"""Maximum of a one-dimensional tensor, exact or smooth."""
+Maximum = Callable[[Tensor, Tensor], Tensor]
+"""Maximum over the last dimension of what is present, exact or smooth."""
 
 OBJECTIVES = (
     "error",
@@ -52,14 +53,20 @@ DEFAULT_SHARPNESS = 20.0
 """Sharpness κ of the smooth maximum, per unit of cross-entropy: differences of 1/κ = 0.05 count."""
 
 
-def smooth_maximum(values: Float[Tensor, "M"], sharpness: float) -> Float[Tensor, ""]:
+def smooth_maximum(
+    values: Float[Tensor, "*rows M"],
+    sharpness: float,
+    present: Bool[Tensor, "*rows M"] | None = None,
+) -> Float[Tensor, "*rows"]:
     """Soft maximum (1/κ) log mean exp(κ v): smooth, at most max v, and v itself for equal values.
 
     For two values, ``smooth_maximum(v) + smooth_maximum(-v)`` is (2/κ) log cosh(κ (v₁ − v₂)/2), a
-    smooth absolute difference that is 0 at equality.
+    smooth absolute difference that is 0 at equality. Values that are not ``present`` do not count.
     """
-    scaled = sharpness * values
-    return (torch.logsumexp(scaled, 0) - np.log(len(values))) / sharpness
+    if present is None:
+        present = torch.ones(values.shape, dtype=torch.bool)
+    scaled = torch.where(present, sharpness * values, -torch.inf)
+    return (torch.logsumexp(scaled, -1) - torch.log(present.sum(-1).to(values))) / sharpness
 
 
 @dataclass(frozen=True)
@@ -97,11 +104,12 @@ class Objective:
                     "write a name or a sum such as 0.1*error+0.9*equalized-odds"
                 )
             scale = float(match["scale"] or 1.0)
-            if not (0 < scale < float("inf")):
+            total = scales.get(match["name"], 0.0) + scale
+            if scale == 0 or total == math.inf:
                 raise ObjectiveError(
                     f"objective {text!r}: the factor of {match['name']} must be positive and finite"
                 )
-            scales[match["name"]] = scales.get(match["name"], 0.0) + scale
+            scales[match["name"]] = total
             position = match.end()
             if position == len(text):
                 return cls(tuple(scales.items()), positive_class)
@@ -145,20 +153,27 @@ class Objective:
                     "name a group column (sensitive_features, --group) or choose another objective"
                 )
         positive = self._positive_index(counts) if "equal-opportunity" in names else None
-        needed = np.zeros(counts.values.shape, dtype=bool)
-        if {"group-balanced", "worst-group", "equalized-odds"} & set(names):
-            needed[:] = True
-        if positive is not None:
-            needed[positive] = True
-        empty = np.argwhere(needed & ~counts.present)
+        empty = np.argwhere(self.lacking(counts.present, positive))
         if len(empty) and empty_cells == "error":
-            k, j = empty[0]
+            k, j = (int(index) for index in empty[0])
             others = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
             raise ObjectiveError(
                 f"objective {str(self)!r} needs {counts.cell_name(k, j)}{others}, which has no "
                 "example; leave empty cells out with empty_cells='drop' (--empty-cells drop)"
             )
-        return BoundObjective(self, counts.present.copy(), positive)
+        return BoundObjective(self, counts.present.copy(), positive, empty_cells)
+
+    def lacking(self, present: Bool[ndarray, "K G"], positive: int | None) -> Bool[ndarray, "K G"]:
+        """Cells that the objective averages or compares and that are not ``present``."""
+        names = {name for name, _ in self.terms}
+        needed = np.zeros(present.shape, dtype=bool)
+        if names & {"group-balanced", "worst-group", "equalized-odds"}:
+            needed[:] = True
+        if names & {"balanced", "worst-class"}:
+            needed[~present.any(axis=1)] = True
+        if positive is not None:
+            needed[positive] = True
+        return np.asarray(needed & ~present)
 
     def _positive_index(self, counts: Counts) -> int:
         if self.positive_class is None:
@@ -181,15 +196,35 @@ class BoundObjective:
     """An objective tied to K classes and G groups; made by :meth:`Objective.bind`.
 
     ``present`` is the boolean (K, G) mask of cells that exist in the data: the others never enter.
+    ``empty_cells`` says what becomes of cells that exist but are not held out.
     """
 
     objective: Objective
     present: Bool[ndarray, "K G"]
     positive: int | None = None
+    empty_cells: str = "error"
     _mask: Bool[Tensor, "K G"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_mask", torch.from_numpy(self.present))
+
+    def on_held_out(self, seen: Bool[ndarray, "K G"], counts: Counts) -> BoundObjective:
+        """The objective on the cells of which some example is held out, the mask ``seen``.
+
+        Raises
+        ------
+        ObjectiveError
+            If a cell that it needs is never held out and ``empty_cells`` is ``"error"``.
+        """
+        lacking = np.argwhere(self.objective.lacking(seen, self.positive) & self.present)
+        if len(lacking) and self.empty_cells == "error":
+            k, j = lacking[0]
+            raise ObjectiveError(
+                f"objective {str(self.objective)!r} needs {counts.cell_name(k, j)}, of which no "
+                "example is held out; use folds or another splitter, or leave such cells out with "
+                "empty_cells='drop' (--empty-cells drop)"
+            )
+        return replace(self, present=self.present & seen)
 
     def risk(
         self,
@@ -198,7 +233,7 @@ class BoundObjective:
         sharpness: float | None = DEFAULT_SHARPNESS,
     ) -> Float[Tensor, ""]:
         """The objective of cell risks, differentiable; ``sharpness=None`` gives exact maxima."""
-        maximum: Maximum = torch.max if sharpness is None else _smooth(sharpness)
+        maximum = _exact_maximum if sharpness is None else _smooth(sharpness)
         frequencies = torch.where(self._mask, frequencies, 0)
         frequencies = frequencies / frequencies.sum()
         total = cells.new_zeros(())
@@ -214,7 +249,7 @@ class BoundObjective:
         Cells that are NaN in ``cell_errors`` (no test example) are left out like absent ones.
         """
         present = self.present & np.isfinite(cell_errors)
-        bound = BoundObjective(self.objective, present, self.positive)
+        bound = replace(self, present=present)
         cells = torch.from_numpy(np.where(present, cell_errors, 0.0))
         return float(bound.risk(cells, torch.from_numpy(np.asarray(frequencies)), None))
 
@@ -250,22 +285,30 @@ class BoundObjective:
         if name in ("balanced", "worst-class"):
             inside = torch.where(mask, cells, 0)
             classes = (_share_within(frequencies, 1) * inside).sum(1)[mask.any(1)]
-            return classes.mean() if name == "balanced" else maximum(classes)
+            return classes.mean() if name == "balanced" else maximum(classes, _all(classes))
         if name == "group-balanced":
             return cells[mask].mean()
         if name == "worst-group":
-            return maximum(cells[mask])
-        rows = [self.positive] if name == "equal-opportunity" else range(len(mask))
-        gaps = [
-            maximum(cells[k][mask[k]]) + maximum(-cells[k][mask[k]])
-            for k in rows
-            if k is not None and mask[k].any()
-        ]
-        return torch.stack(gaps).sum() if gaps else cells.new_zeros(())
+            return maximum(cells[mask], _all(cells[mask]))
+        rows = mask.any(1)
+        if name == "equal-opportunity":
+            rows = rows & (torch.arange(len(mask)) == self.positive)
+        present = mask[rows]
+        return (maximum(cells[rows], present) + maximum(-cells[rows], present)).sum()
+
+
+def _exact_maximum(
+    values: Float[Tensor, "*rows M"], present: Bool[Tensor, "*rows M"]
+) -> Float[Tensor, "*rows"]:
+    return torch.where(present, values, -torch.inf).amax(-1)
 
 
 def _smooth(sharpness: float) -> Maximum:
-    return lambda values: smooth_maximum(values, sharpness)
+    return lambda values, present: smooth_maximum(values, sharpness, present)
+
+
+def _all(values: Float[Tensor, "M"]) -> Bool[Tensor, "M"]:
+    return torch.ones(values.shape, dtype=torch.bool)
 
 
 def _share_within(frequencies: Float[Tensor, "K G"], dim: int) -> Float[Tensor, "K G"]:

@@ -59,8 +59,10 @@ class FeatureMatrix:
             variance = torch.zeros_like(self.mean)
             for part in self._slices(rows):
                 variance += share[part] @ (features[part].double() - self.mean) ** 2
-            tiny = 1e-12 * (self.mean**2 + 1e-300)
-            self.scale = torch.where(variance > tiny, variance, torch.inf).sqrt()
+            # A deviation that rounding could have made counts as none.
+            rounding = max(2 * torch.finfo(features.dtype).eps, 1e-12)
+            constant = variance <= (rounding * self.mean) ** 2
+            self.scale = torch.where(constant, torch.inf, variance).sqrt()
         self.rotation: Float[Tensor, "D E"] | None = None
         if width <= MAX_ROTATED:
             gram = torch.zeros(width, width, dtype=torch.float64)

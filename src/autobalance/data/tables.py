@@ -127,7 +127,11 @@ class Table:
 
 
 def read_table(
-    path: str | Path, *, features: str | None = None, required: Sequence[str] = ()
+    path: str | Path,
+    *,
+    features: str | None = None,
+    required: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> Table:
     """Read a ``.csv``, ``.csv.gz``, ``.parquet`` or ``.npz`` file.
 
@@ -141,8 +145,10 @@ def read_table(
     features
         The key of the two-dimensional feature array, for ``.npz`` files alone.
     required
-        Columns that must exist, such as the target. Of an ``.npz`` file these and ``features`` are
-        all that is read.
+        Columns that must exist, such as the target.
+    optional
+        Columns that are read if they exist. Of an ``.npz`` file nothing is read but these,
+        ``required`` and ``features``; of other files everything is.
 
     Raises
     ------
@@ -167,7 +173,7 @@ def read_table(
         )
     try:
         if suffix == ".npz":
-            table = _read_npz(path, features, required)
+            table = _read_npz(path, features, required, optional)
         else:
             table = _read_parquet(path) if suffix == ".parquet" else _read_csv(path, suffix)
     except DataError:
@@ -252,7 +258,9 @@ def _list_matrix(column: Any) -> Shaped[ndarray, "N D"] | None:
     return np.asarray(values.reshape(len(column), lengths[0]))
 
 
-def _read_npz(path: Path, features: str | None, required: Sequence[str]) -> Table:
+def _read_npz(
+    path: Path, features: str | None, required: Sequence[str], optional: Sequence[str]
+) -> Table:
     # np.load leaves a damaged file open, so the file is opened here.
     with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
         keys = listing(archive.files, limit=20)
@@ -261,7 +269,8 @@ def _read_npz(path: Path, features: str | None, required: Sequence[str]) -> Tabl
         for key in (features, *required):
             if key not in archive.files:
                 raise DataError(f"{path} has no array {key!r}; it holds {keys}")
-        arrays = {key: _npz_array(path, key, archive[key]) for key in (features, *required)}
+        found = [key for key in optional if key in archive.files]
+        arrays = {key: _npz_array(path, key, archive[key]) for key in (features, *required, *found)}
     matrix = arrays.pop(features)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind in "US":
         raise DataError(

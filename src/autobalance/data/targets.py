@@ -206,15 +206,22 @@ def _spelling(label: Label) -> Hashable:
     return None if label is None else str(plain_label(label))
 
 
-def split_rows(split: pd.Series[Any]) -> dict[str, Int[ndarray, "_"]]:
+def split_rows(split: pd.Series[Any], *, to_train: bool = True) -> dict[str, Int[ndarray, "_"]]:
     """Positions of the rows of each part, under the keys ``train``, ``validation`` and ``test``.
 
     The column holds train, validation (or val, valid, dev) and test in any case, or 0, 1 and 2.
 
+    Parameters
+    ----------
+    split
+        The column.
+    to_train
+        Whether there must be rows for training.
+
     Raises
     ------
     DataError
-        If it holds anything else, or no row is for training.
+        If it holds anything else, or no row for training where there must be.
     """
     codes, labels = distinct_values(split)
     texts = [label_text(label) for label in labels]
@@ -227,7 +234,7 @@ def split_rows(split: pd.Series[Any]) -> dict[str, Int[ndarray, "_"]]:
         )
     part_of_row = np.array(parts)[codes]
     rows = {name: np.flatnonzero(part_of_row == name) for name in SPLITS}
-    if not len(rows["train"]):
+    if to_train and not len(rows["train"]):
         raise DataError(
             f"split column {_name(split)} marks no row for training; mark some as train or 0"
         )

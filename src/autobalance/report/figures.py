@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from autobalance.report.svg import PALETTE
+from autobalance.report.wording import Number
 
 MOST_ROWS = 40
-_ROW = 26
-_ROW_OF_TWO = 36
-_TEXT = 12
-_SMALL = 11
+_ROW = 26.0
+_ROW_OF_TWO = 36.0
+_TEXT = 12.0
+_SMALL = 11.0
 _LETTER = 0.6 * _TEXT
 _NARROW = 480
 _STEPS = [1, 2, 2.5, 5, 10]
@@ -32,8 +33,8 @@ _FACTOR = FuncFormatter(lambda value, _: f"{value:g}")
 class Marks:
     """One row's error under one loss; ``interval`` may be missing."""
 
-    value: float | None
-    interval: Sequence[float] | None = None
+    value: Number | None
+    interval: Sequence[Number] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class Panel:
     """One kind of parameter: heading, values by unit, and the value that changes nothing."""
 
     heading: str
-    values: Sequence[float]
-    neutral: float
+    values: Sequence[Number]
+    neutral: Number
 
 
 def comparison_figure(
-    names: Sequence[str], marks: Sequence[Marks], highlighted: str, width: int
+    names: Sequence[str], marks: Sequence[Marks], highlighted: str, width: Number
 ) -> Figure:
     """One row per method: its error with interval; the highlighted one in the accent colour."""
     figure, axes = _row_canvas(names, width, bold=highlighted)
@@ -59,7 +60,7 @@ def comparison_figure(
 
 
 def error_rows(
-    names: Sequence[str], before: Sequence[Marks], after: Sequence[Marks], width: int
+    names: Sequence[str], before: Sequence[Marks], after: Sequence[Marks], width: Number
 ) -> Figure:
     """One row per unit: error before (hollow) and after (filled), each with its interval."""
     figure, axes = _row_canvas(names, width, _ROW_OF_TWO)
@@ -74,7 +75,7 @@ def error_rows(
     return figure
 
 
-def error_ranks(before: Sequence[float], after: Sequence[float], width: int) -> Figure:
+def error_ranks(before: Sequence[Number], after: Sequence[Number], width: Number) -> Figure:
     """Error by frequency rank before and after: a dot per unit and a running mean of each."""
     figure, axes = _rank_canvas(width, len(before))
     for values, colour in ((before, PALETTE["before"]), (after, PALETTE["accent"])):
@@ -87,7 +88,7 @@ def error_ranks(before: Sequence[float], after: Sequence[float], width: int) -> 
     return figure
 
 
-def parameter_rows(names: Sequence[str], panels: Sequence[Panel], width: int) -> Figure:
+def parameter_rows(names: Sequence[str], panels: Sequence[Panel], width: Number) -> Figure:
     """One row per unit and one panel per kind of parameter, as stalks from the neutral value."""
     narrow = width < _NARROW
     gutter = _gutter(names, width)
@@ -114,9 +115,9 @@ def parameter_rows(names: Sequence[str], panels: Sequence[Panel], width: int) ->
     return figure
 
 
-def parameter_ranks(panels: Sequence[Panel], width: int) -> Figure:
+def parameter_ranks(panels: Sequence[Panel], width: Number) -> Figure:
     """One panel per kind of parameter, one below the other, by frequency rank."""
-    top, height, bottom, left = 28, 130, 22, 52
+    top, height, bottom, left = 28.0, 130.0, 22.0, 52.0
     block = top + height + bottom
     total = block * len(panels) + 20
     figure = _figure(width, total)
@@ -132,10 +133,13 @@ def parameter_ranks(panels: Sequence[Panel], width: int) -> Figure:
 
 
 def search_figure(
-    evaluations: Sequence[float], objective: Sequence[float], best: Sequence[float], width: int
+    evaluations: Sequence[Number],
+    objective: Sequence[Number],
+    best: Sequence[Number],
+    width: Number,
 ) -> Figure:
     """The held-out objective at each evaluation (dots) and the best so far (line)."""
-    top, height, bottom, left = 12, 200, 44, 52
+    top, height, bottom, left = 12.0, 200.0, 44.0, 52.0
     figure = _figure(width, top + height + bottom)
     axes = _axes(figure, left, bottom, width - left - 14, height)
     _style(axes)
@@ -148,11 +152,11 @@ def search_figure(
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: Number, height: Number) -> Figure:
     return Figure(figsize=(width / 72, height / 72), dpi=72)
 
 
-def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+def _axes(figure: Figure, left: Number, bottom: Number, width: Number, height: Number) -> Axes:
     across, up = (72 * size for size in figure.get_size_inches())
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
@@ -182,32 +186,32 @@ def _style_ranks(axes: Axes, size: int) -> None:
 
 
 def _row_canvas(
-    names: Sequence[str], width: int, row: int = _ROW, bold: str = ""
+    names: Sequence[str], width: Number, row: Number = _ROW, bold: str = ""
 ) -> tuple[Figure, Axes]:
     gutter = _gutter(names, width)
     height = row * len(names)
     figure = _figure(width, height + 32)
-    axes = _axes(figure, gutter, 26, width - gutter - 22, height)
+    axes = _axes(figure, gutter, 26.0, width - gutter - 22, height)
     _style_rows(axes, len(names))
     _label_rows(axes, names, gutter, bold)
     return figure, axes
 
 
-def _rank_canvas(width: int, size: int) -> tuple[Figure, Axes]:
-    figure = _figure(width, 296)
-    axes = _axes(figure, 46, 44, width - 60, 240)
+def _rank_canvas(width: Number, size: int) -> tuple[Figure, Axes]:
+    figure = _figure(width, 296.0)
+    axes = _axes(figure, 46.0, 44.0, width - 60, 240.0)
     _style_ranks(axes, size)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
     axes.set_xlabel("frequency rank, most frequent first", fontsize=_SMALL, color=PALETTE["muted"])
     return figure, axes
 
 
-def _gutter(names: Sequence[str], width: int) -> float:
+def _gutter(names: Sequence[str], width: Number) -> float:
     """Room for the longest name, but never more than two fifths of the drawing."""
     return min(12 + _LETTER * max(map(len, names)), 0.4 * width)
 
 
-def _label_rows(axes: Axes, names: Sequence[str], gutter: float, bold: str = "") -> None:
+def _label_rows(axes: Axes, names: Sequence[str], gutter: Number, bold: str = "") -> None:
     room = int((gutter - 10) / (_LETTER))
     for row, name in enumerate(names):
         axes.annotate(
@@ -234,7 +238,7 @@ def _shortened(name: str, room: int) -> str:
     return f"{name[: room - 1 - tail]}…{name[len(name) - tail :]}"
 
 
-def _interval_dot(axes: Axes, row: float, mark: Marks, colour: str, *, filled: bool) -> None:
+def _interval_dot(axes: Axes, row: Number, mark: Marks, colour: str, *, filled: bool) -> None:
     if mark.value is None:
         return
     if mark.interval is not None:
@@ -265,14 +269,14 @@ def _say_not_measured(axes: Axes, row: int) -> None:
     )
 
 
-def _start_near_zero(axes: Axes, ends: Sequence[float]) -> None:
+def _start_near_zero(axes: Axes, ends: Sequence[Number]) -> None:
     """Let the scale start at 0, where errors are to be compared as lengths, unless all are far."""
     low, high = min(ends), max(ends)
     start = 0.0 if low < 0.6 * high else low - 0.1 * (high - low)
     axes.set_xlim(start, high + 0.04 * max(high - start, 0.01))
 
 
-def _rank_dots(axes: Axes, values: np.ndarray, colour: str, alpha: float = 0.45) -> None:
+def _rank_dots(axes: Axes, values: np.ndarray, colour: str, alpha: Number = 0.45) -> None:
     """A dot per rank as one path of round-capped points, which stays small for thousands."""
     ranks = np.arange(1, len(values) + 1, dtype=float)
     across = np.stack([ranks - 1e-3, ranks + 1e-3, np.full(len(ranks), np.nan)], axis=1)
@@ -320,7 +324,7 @@ def _parameter_scale(axes: Axes, panel: Panel, *, horizontal: bool, ticks: int) 
         axis.set_major_locator(MaxNLocator(ticks, steps=_STEPS))
 
 
-def _powers_of_two(low: float, high: float, ticks: int) -> list[float]:
+def _powers_of_two(low: Number, high: Number, ticks: int) -> list[float]:
     first, last = int(np.floor(np.log2(low))), int(np.ceil(np.log2(high)))
     step = max(1, -(-(last - first) // ticks))
     down = range(0, min(first, 0) - 1, -step)

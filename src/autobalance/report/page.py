@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
+from autobalance.objectives import Objective
 from autobalance.report import figures, wording
 from autobalance.report.svg import inline_svg
 from autobalance.report.units import Unit, cell_units, class_units, design_units
@@ -120,11 +121,9 @@ def _content(
 
 
 def _meanings(objective: str) -> list[tuple[str, str]]:
-    names = [name for _, name in wording.objective_terms(objective)]
     return [
         (wording.OBJECTIVE_NAMES[name], wording.OBJECTIVE_MEANINGS[name])
-        for name in names
-        if name in wording.OBJECTIVE_NAMES
+        for name, _ in Objective.parse(objective).terms
     ]
 
 

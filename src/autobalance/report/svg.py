@@ -48,7 +48,10 @@ def inline_svg(draw: Callable[[], Figure], name: str, title: str, description: s
         What a screen reader says instead of the picture.
     """
     stream = io.StringIO()
-    settings: list[str | dict[str, Any]] = ["default", {"svg.fonttype": "none", "svg.hashsalt": name}]
+    settings: list[str | dict[str, Any]] = [
+        "default",
+        {"svg.fonttype": "none", "svg.hashsalt": name},
+    ]
     with style.context(settings), warnings.catch_warnings():
         # glyphs that matplotlib's font lacks are drawn by the browser's fonts
         warnings.filterwarnings("ignore", message="Glyph .* missing from")

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autobalance.labels import Label, label_text
+from autobalance.objectives import Objective
+
+Number = int | float
+"""A number of the metrics file, where a whole one may come without a decimal point."""
 
 DASH = "–"
 """Stands for what was not measured, such as the error of a cell without examples."""
@@ -35,12 +39,12 @@ OBJECTIVE_MEANINGS = {
 }
 
 
-def percent(value: float | None) -> str:
+def percent(value: Number | None) -> str:
     """A fraction as a percentage: ``0.141`` becomes ``14.1%``; nothing becomes a dash."""
     return DASH if value is None else f"{_fixed(100 * value, 1)}%"
 
 
-def percent_interval(interval: Sequence[float] | None) -> str:
+def percent_interval(interval: Sequence[Number] | None) -> str:
     """An interval of fractions: ``12.0–16.2%``."""
     if interval is None:
         return DASH
@@ -48,7 +52,7 @@ def percent_interval(interval: Sequence[float] | None) -> str:
     return f"{low}–{high}%"
 
 
-def points(value: float | None) -> str:
+def points(value: Number | None) -> str:
     """A difference of fractions in percentage points, signed: ``+4.3``, ``−0.2``."""
     if value is None:
         return DASH
@@ -56,12 +60,12 @@ def points(value: float | None) -> str:
     return text if text.startswith("−") or text == "0.0" else f"+{text}"
 
 
-def points_interval(interval: Sequence[float] | None) -> str:
+def points_interval(interval: Sequence[Number] | None) -> str:
     """An interval of differences in percentage points: ``+2.1 to +6.4``."""
     return DASH if interval is None else " to ".join(points(end) for end in interval)
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: Number | None, digits: int = 3) -> str:
     """A number to ``digits`` significant digits, or to the unit if it is larger than that."""
     if value is None:
         return DASH
@@ -72,7 +76,7 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}".replace("-", "−") if tiny else _fixed(value, decimals)
 
 
-def count(value: float) -> str:
+def count(value: Number) -> str:
     """A number of examples: ``22,654``, or ``12.5`` when it is a sum of weights."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
@@ -95,20 +99,11 @@ def setting_text(value: Any) -> str:
     return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def objective_terms(objective: str) -> list[tuple[str | None, str]]:
-    """``0.1*error+0.9*balanced`` as ``[("0.1", "error"), ("0.9", "balanced")]``."""
-    terms = []
-    for term in objective.split("+"):
-        factor, _, name = term.rpartition("*")
-        terms.append((factor.strip() or None, name.strip()))
-    return terms
-
-
 def objective_name(objective: str) -> str:
     """An objective in words: ``0.1 × error + 0.9 × balanced error``."""
     return " + ".join(
-        ("" if factor is None else f"{factor} × ") + OBJECTIVE_NAMES.get(name, name)
-        for factor, name in objective_terms(objective)
+        ("" if scale == 1 else f"{scale:g} × ") + OBJECTIVE_NAMES[name]
+        for name, scale in Objective.parse(objective).terms
     )
 
 

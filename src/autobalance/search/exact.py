@@ -6,26 +6,29 @@ theorem gives the gradient of the held-out objective F,
     dF/dα = −∂_α ⟨∇_θ L_train(θ; α), p⟩,        H p = ∇_θ F,
 
 with conjugate gradients on the exact Hessian H, never formed. L-BFGS-B moves α within its bounds.
-There is no warm-up and there are no step sizes.
+There is no
+warm-up and there are no step sizes.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from autobalance.data.features import FeatureMatrix
 from autobalance.design import LossDesign
 from autobalance.errors import SearchError
 from autobalance.objectives import DEFAULT_SHARPNESS, BoundObjective
+from autobalance.search.constraints import BoundConstraint
+from autobalance.search.descent import BestPoint, Slope, descend
 from autobalance.search.folds import Folds
 from autobalance.search.heads import LinearHeads
 from autobalance.search.heldout import HeldOutRisk
@@ -35,6 +38,23 @@ from autobalance.space import SearchSpace
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[Evaluation], None]
+
+_BOX = 2.0
+_RIDGE_BOX = 4.0
+"""Half the width of a round's box, in log weights or logits, and in log ridge."""
+_MAX_ROUNDS = 12
+"""Rounds with growing multipliers, if there are constraints."""
+_FEASIBLE = 1e-3
+"""Excess over a limit, in nats, that counts as none."""
+
+
+class _Point(NamedTuple):
+    """A trained point of the search: what it was worth, its held-out logits and its heads."""
+
+    evaluation: Evaluation
+    value: float
+    logits: Float[Tensor, "M K"]
+    theta: Float[Tensor, "F K E"]
 
 
 class ExactProblem:
@@ -58,6 +78,8 @@ class ExactProblem:
         logits or log weights) when each of the n_eff effective held-out examples counts as one
         observation, n_eff = 1 / Σ_i v_i² for the weights v_i of the examples in the objective's
         calibrating cross-entropy; for a balanced objective the rare cells keep it small.
+    constraints
+        Limits on other objectives; see :mod:`autobalance.search.constraints`.
     profile_temperature
         See :class:`~autobalance.search.heldout.HeldOutRisk`.
     curvature_dtype, tolerance
@@ -78,6 +100,7 @@ class ExactProblem:
         *,
         sharpness: float = DEFAULT_SHARPNESS,
         shrinkage: float = 0.0,
+        constraints: Sequence[BoundConstraint] = (),
         profile_temperature: bool = True,
         curvature_dtype: torch.dtype = torch.float32,
         tolerance: float = 1e-4,
@@ -96,34 +119,54 @@ class ExactProblem:
             tolerance=tolerance,
         )
         self._fold, self._row = torch.from_numpy(folds.fold), torch.from_numpy(folds.row)
+        seen = np.zeros(space.counts.values.shape, dtype=bool)
+        seen[target[folds.row], group[folds.row]] = True
         self.held_out = HeldOutRisk(
             y[self._row],
             g[self._row],
             torch.from_numpy(sample_weight)[self._row],
-            objective,
+            objective.on_held_out(seen, space.counts),
             sharpness=sharpness,
             profile_temperature=profile_temperature,
         )
         self.pull = shrinkage / self.held_out.effective_examples
         self.history: list[Evaluation] = []
+        self._best: _Point | None = None
         self.started = time.perf_counter()
 
-    def logits(self) -> Float[Tensor, "M K"]:
-        """Held-out logits at the last α."""
-        return self.heads.outputs(self._fold, self._row)
+    @property
+    def held_out_rows(self) -> Integer[ndarray, "M"]:
+        """Which examples the held-out logits belong to, ascending."""
+        return np.asarray(self._row.numpy())
 
-    def value_and_gradient(
-        self, alpha: Float[ndarray, "A"]
-    ) -> tuple[float, Float[ndarray, "A"]]:
+    def at(self, alpha: Float[ndarray, "A"]) -> _Point:
+        """The best point, which is the only one that is kept whole."""
+        if self._best is None or not np.array_equal(self._best.evaluation.alpha, alpha):
+            raise LookupError("only the best point of a search is kept")
+        return self._best
+
+    def constraints_kept(self, alpha: Float[ndarray, "A"]) -> bool:
+        """Whether no limit is exceeded at the best point (always, without constraints)."""
+        return self.at(alpha).evaluation.violation <= _FEASIBLE
+
+    def sharpen_constraints(self, alpha: Float[ndarray, "A"]) -> None:
+        """Update the multipliers at the best point: the function to minimise changes."""
+        point = self.at(alpha)
+        self.held_out.sharpen(torch.from_numpy(point.evaluation.risks))
+        self._best = point._replace(value=np.inf)
+
+    def value_and_gradient(self, alpha: Float[ndarray, "A"]) -> Slope:
         """F(α) with the shrinkage term, and its gradient; appends to the history."""
         point = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
         values = self.space.decode(point)
         heads = self.heads
+        if self._best is not None:
+            heads.theta = self._best.theta  # nearer than the last trial of a line search
         heads.set_loss(values.detached())
         heads.fit()
-        logits = self.logits().requires_grad_()
+        logits = heads.outputs(self._fold, self._row).requires_grad_()
         outcome = self.held_out(logits)
-        (cotangent,) = torch.autograd.grad(outcome.objective, logits)
+        (cotangent,) = torch.autograd.grad(outcome.total, logits)
         solution = heads.solve(
             heads.pull_back(self._fold, self._row, cotangent),
             heads.curvature_diagonal(),
@@ -141,28 +184,28 @@ class ExactProblem:
             [value for value, _ in searched], point, [product for _, product in searched]
         )
         part = slice(0, self.space.n_loss_values)
-        value = float(outcome.objective.detach()) + 0.5 * self.pull * float(
-            alpha[part] @ alpha[part]
-        )
+        value = float(outcome.total.detach()) + 0.5 * self.pull * float(alpha[part] @ alpha[part])
         slope = gradient.numpy().copy()
         slope[part] += self.pull * alpha[part]
         if not (np.isfinite(value) and np.isfinite(slope).all()):
             raise SearchError(
                 "the held-out objective is not finite; raise the ridge or check the features"
             )
-        self.history.append(
-            Evaluation(
-                alpha=np.array(alpha),
-                objective=value,
-                gradient_norm=float(np.linalg.norm(slope)),
-                risks=outcome.risks.detach().numpy(),
-                errors=self.held_out.cell_errors(logits.detach()).numpy(),
-                ridge=float(values.ridge.detach()),
-                temperature=outcome.temperature,
-                residual=float(solution.residual.max()),
-                seconds=time.perf_counter() - self.started,
-            )
+        evaluation = Evaluation(
+            alpha=np.array(alpha),
+            objective=float(outcome.objective.detach()),
+            violation=outcome.violation,
+            gradient_norm=float(np.linalg.norm(slope)),
+            risks=outcome.risks.detach().numpy(),
+            errors=self.held_out.cell_errors(logits.detach()).numpy(),
+            ridge=float(values.ridge.detach()),
+            temperature=outcome.temperature,
+            residual=float(solution.residual.max()),
+            seconds=time.perf_counter() - self.started,
         )
+        self.history.append(evaluation)
+        if self._best is None or value < self._best.value:
+            self._best = _Point(evaluation, value, logits.detach(), heads.theta)
         return value, slope
 
 
@@ -173,7 +216,7 @@ def exact_search(
     tolerance: float = 1e-4,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Minimise the held-out objective over α with L-BFGS-B.
+    """Minimise the held-out objective over α, from α = 0.
 
     Parameters
     ----------
@@ -182,8 +225,8 @@ def exact_search(
     max_evaluations
         Evaluations at most; typical searches take 15 to 30.
     tolerance
-        Stop when a step lowers the objective by less than this share of it: far below what the
-        held-out examples can tell apart.
+        Stop when a step lowers the objective by less than this, in nats: far below what held-out
+        examples can tell apart.
     progress
         Called with every evaluation.
 
@@ -192,47 +235,34 @@ def exact_search(
     SearchResult
         With the best α seen, which need not be the last.
     """
-    best: tuple[float, ndarray, Tensor] | None = None
-
-    def evaluate(alpha: Float[ndarray, "A"]) -> tuple[float, Float[ndarray, "A"]]:
-        nonlocal best
-        value, gradient = problem.value_and_gradient(alpha)
-        if best is None or value < best[0]:
-            best = (value, np.array(alpha), problem.logits())
-        if progress is not None:
-            progress(problem.history[-1])
-        return value, gradient
-
     space = problem.space
-    outcome = minimize(
-        evaluate,
-        np.zeros(space.dimension),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=space.bounds,
-        options={
-            "maxfun": max_evaluations,
-            "maxiter": max_evaluations,
-            "ftol": tolerance,
-            "gtol": 0.1 * tolerance,
-        },
-    )
-    assert best is not None
-    value, alpha, logits = best
-    status, message = _status(outcome.status, alpha, space)
-    design = space.design(alpha)
-    logger.info("search %s after %d evaluations: %.5f", status, len(problem.history), value)
+    reach = np.full(space.dimension, _BOX)
+    reach[space.n_loss_values :] = _RIDGE_BOX
+    best = BestPoint(_reporting(problem, progress), max_evaluations)
+    start = np.zeros(space.dimension)
+    for _ in range(_MAX_ROUNDS):
+        status = descend(best, start, space.bounds, reach, tolerance)
+        if status == "iteration limit" or problem.constraints_kept(best.alpha):
+            break
+        problem.sharpen_constraints(best.alpha)
+        start = best.forget()
+    point = problem.at(best.alpha)
+    if point.evaluation.violation > _FEASIBLE:
+        status = "infeasible"
+    message = _message(status, best.alpha, space)
+    evaluations = len(problem.history)
+    logger.info("search %s after %d evaluations: %.5f", status, evaluations, best.value)
     return SearchResult(
-        design=design,
-        alpha=alpha,
-        value=value,
+        design=space.design(best.alpha),
+        alpha=best.alpha,
+        value=point.evaluation.objective,
         status=status,
         message=message,
         history=tuple(problem.history),
-        held_out_logits=logits.numpy(),
-        held_out_rows=problem._row.numpy(),
+        held_out_logits=point.logits.numpy(),
+        held_out_rows=problem.held_out_rows,
         statistics={
-            "evaluations": len(problem.history),
+            "evaluations": evaluations,
             "curvature_products": problem.heads.products,
             "seconds": time.perf_counter() - problem.started,
             "folds": problem.heads.theta.shape[0],
@@ -240,12 +270,24 @@ def exact_search(
     )
 
 
-def _status(code: int, alpha: Float[ndarray, "A"], space: SearchSpace) -> tuple[str, str]:
-    status = {0: "converged", 1: "iteration limit"}.get(code, "stalled")
+def _reporting(
+    problem: ExactProblem, progress: Progress | None
+) -> Callable[[Float[ndarray, "A"]], Slope]:
+    def function(alpha: Float[ndarray, "A"]) -> Slope:
+        result = problem.value_and_gradient(alpha)
+        if progress is not None:
+            progress(problem.history[-1])
+        return result
+
+    return function
+
+
+def _message(status: str, alpha: Float[ndarray, "A"], space: SearchSpace) -> str:
     message = {
         "converged": "the search converged",
         "iteration limit": "the search reached its limit of evaluations; raise max_evaluations",
         "stalled": "no step lowered the objective further; the result is the best point seen",
+        "infeasible": "no loss was found that keeps the constraints; loosen them",
     }[status]
     at_bounds = sum(
         bool(np.isclose(value, bound).any())
@@ -253,7 +295,7 @@ def _status(code: int, alpha: Float[ndarray, "A"], space: SearchSpace) -> tuple[
     )
     if at_bounds:
         message += f"; {at_bounds} of {len(alpha)} searched values lie at their bounds"
-    return status, message
+    return message
 
 
 def refit(

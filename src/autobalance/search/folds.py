@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,11 @@ class Folds:
     def __len__(self) -> int:
         return len(self.train)
 
+    @property
+    def held_out_share(self) -> float:
+        """Share of the examples that validate in some fold."""
+        return float(len(np.unique(self.row)) / self.train.shape[1])
+
     def train_weight(self, sample_weight: Float[ndarray, "N"]) -> Float[ndarray, "F N"]:
         """Weights of each fold's training examples, each row summing to 1."""
         weights = self.train * sample_weight
@@ -42,6 +48,7 @@ class Folds:
 def make_folds(
     cv: int | float | Any,
     x: Any,
+    labels: Any,
     y: Integer[ndarray, "N"],
     cell: Integer[ndarray, "N"],
     counts: Counts,
@@ -56,9 +63,9 @@ def make_folds(
     cv
         A whole number of folds (at least 2), stratified by cell, so that every example validates
         once; a share between 0 and 1, for one stratified split; a scikit-learn splitter, which is
-        given ``x``, ``y`` and ``cv_groups``; or an iterable of (train, validation) positions.
-    x
-        What a splitter may look at; only its length is used here.
+        given ``x``, ``labels`` and ``cv_groups``; or an iterable of (train, validation) positions.
+    x, labels
+        What a splitter may look at: the features and labels as the user gave them.
     y, cell
         Codes of class and cell.
     counts
@@ -82,10 +89,13 @@ def make_folds(
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
         strata = _strata(cell, y, n_folds, used)
         positions = np.flatnonzero(used)
-        pairs = [
-            (positions[train], positions[held_out])
-            for train, held_out in splitter.split(positions, strata[used])
-        ]
+        with warnings.catch_warnings():
+            # A stratum of fewer examples than folds is spread over as many folds as it can.
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            pairs = [
+                (positions[train], positions[held_out])
+                for train, held_out in splitter.split(positions, strata[used])
+            ]
     elif isinstance(cv, float):
         if not 0.0 < cv < 1.0:
             raise DataError(f"cv is {cv}; a single split needs a share between 0 and 1")
@@ -98,11 +108,27 @@ def make_folds(
         except ValueError as error:
             raise DataError(f"one split with a share of {cv} fails: {error}; use folds") from error
     else:
-        split = cv.split(x, y, cv_groups) if hasattr(cv, "split") else cv
-        if not isinstance(split, Iterable):
-            raise DataError(f"cv is {cv!r}; give a number of folds, a share, or a splitter")
-        pairs = [(np.asarray(a), np.asarray(b)) for a, b in split]
+        pairs = _given_pairs(cv, x, labels, cv_groups, len(y))
     return _assemble(pairs, y, counts, used, note)
+
+
+def _given_pairs(
+    cv: Any, x: Any, labels: Any, cv_groups: ndarray | None, rows: int
+) -> list[tuple[ndarray, ndarray]]:
+    """Positions from a splitter or an iterable, each position once per side."""
+    if isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
+        raise DataError(f"cv is {cv!r}; give a number of folds, a share, or a splitter")
+    try:
+        split = cv.split(x, labels, cv_groups) if hasattr(cv, "split") else cv
+        pairs = [(np.arange(rows)[np.asarray(a)], np.arange(rows)[np.asarray(b)]) for a, b in split]
+    except (IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            f"cv gives no pairs of positions ({error}); check the splitter and its cv_groups"
+        ) from error
+    for number, (fit, held_out) in enumerate(pairs, 1):
+        if np.intersect1d(fit, held_out).size:
+            raise DataError(f"fold {number} of {len(pairs)} trains on held-out examples; change cv")
+    return [(np.unique(fit), np.unique(held_out)) for fit, held_out in pairs]
 
 
 def _affordable_folds(
@@ -145,17 +171,16 @@ def _assemble(
 ) -> Folds:
     train = np.zeros((len(pairs), len(y)), dtype=bool)
     folds, rows = [], []
-    for f, (fit, held_out) in enumerate(pairs):
+    for f, (fit, validating) in enumerate(pairs):
         train[f, fit] = True
         train[f] &= used
-        held_out = np.flatnonzero(held_out) if held_out.dtype == bool else held_out
-        held_out = held_out[used[held_out]]
+        held_out = validating[used[validating]]
         if not len(held_out):
             raise DataError(f"fold {f + 1} of {len(pairs)} has no held-out example; change cv")
         missing = np.setdiff1d(np.arange(counts.n_classes), y[train[f]])
         if len(missing):
             raise DataError(
-                f"fold {f + 1} of {len(pairs)} trains without {counts.class_name(missing[0])}; "
+                f"fold {f + 1} of {len(pairs)} trains without {counts.class_name(int(missing[0]))}; "
                 "use fewer folds or another splitter"
             )
         folds.append(np.full(len(held_out), f))

@@ -2,15 +2,17 @@
 
 For every fold f the head θ_f minimises
 
-    Σ_i s_fi · loss(z_i; y_i, g_i, w, l, δ) + μ/2 ‖W_f‖² + μ₀/2 ‖b_f‖²,      z_i = W_f x_i + b_f
+    Σ_i s_fi · loss(z_i; y_i, g_i, w, l, δ) + μ/2 ‖W_f‖² + μ₀/2 ‖b_f‖² + (Σ_k b_fk)² / 2K
 
-with s_fi = 1/n_f on the fold's training examples and 0 elsewhere. The problem is convex; Newton
-steps with conjugate gradients solve it, warm-started at the last solution. All folds share each
-pass over the features. Gradients and values are float64; the curvature products, which only steer,
-may run in float32.
+with z_i = W_f x_i + b_f and s_fi = 1/n_f on the fold's training examples and 0 elsewhere. The
+problem is convex; Newton steps with conjugate gradients solve it, warm-started at the last
+solution. All folds share each pass over the features. Gradients and values are float64; the
+curvature products, which only steer, may run in float32.
 
-The intercept carries μ₀ = 1e-6 only: enough to remove the direction that adds a constant to all
-logits, too little to matter. An additive adjustment that is the same for all groups is therefore
+The intercepts b of the classes are pinned to sum 0: a constant added to all of them changes no
+decision. The loss alone does not fix them where it multiplies logits: with the same δ in every
+group it ignores b_k ∝ 1/δ_k, which does change decisions. Apart from that they carry μ₀ = 1e-6
+only, too little to matter. An additive adjustment that is the same for all groups is therefore
 a pure post-hoc bias here, which is why a tuned bias belongs in every comparison.
 """
 
@@ -94,6 +96,12 @@ class LinearHeads:
         )
         self._penalty[-1] = INTERCEPT_RIDGE
 
+    def _penalise(self, theta: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
+        """Gradient of the penalty, which is quadratic: also its Hessian's product."""
+        result = theta * self._penalty.to(theta.dtype)
+        result[..., -1] += theta[..., -1].mean(1, keepdim=True)
+        return result
+
     def _loss_at(self, rows: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """Scaled weights s·w (F, n), additive (K, n) and multiplicative (K, n) of some rows."""
         y, g = self.target[rows], self.group[rows]
@@ -108,8 +116,8 @@ class LinearHeads:
         self, theta: Float[Tensor, "F K E"]
     ) -> tuple[Float[Tensor, "F"], Float[Tensor, "F K E"]]:
         """Penalised training loss of every head and its gradient; curvature is now taken here."""
-        value = 0.5 * (theta**2 * self._penalty).sum((1, 2))
-        gradient = theta * self._penalty
+        gradient = self._penalise(theta)
+        value = 0.5 * (theta * gradient).sum((1, 2))
         self._at, self._curvatures = theta, {}
         for number, rows in enumerate(self.features.chunks):
             scaled, additive, delta = self._loss_at(rows, torch.float64)
@@ -134,7 +142,7 @@ class LinearHeads:
     def curvature_product(self, vector: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
         """H v with the exact Hessian, JᵀWJ + penalty, W = s w diag(δ)(diag q − qqᵀ)diag(δ)."""
         self.products += 1
-        result = vector * self._penalty.to(vector.dtype)
+        result = self._penalise(vector)
         for number, rows in enumerate(self.features.chunks):
             q = self._probabilities(number, rows)
             scaled, _, delta = self._loss_at(rows, vector.dtype)
@@ -146,6 +154,7 @@ class LinearHeads:
     def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
         """Diagonal of the Hessian, the preconditioner."""
         result = self._penalty.to(self.curvature_dtype).expand(self.theta.shape).clone()
+        result[..., -1] += 1 / self.n_classes
         for number, rows in enumerate(self.features.chunks):
             q = self._probabilities(number, rows)
             scaled, _, delta = self._loss_at(rows, self.curvature_dtype)
@@ -237,7 +246,7 @@ class LinearHeads:
     ) -> tuple[LossDerivatives, Float[Tensor, ""]]:
         """∂_α ⟨∇_θ L_train, p⟩ over (w, l, δ), and over the logarithm of the ridge."""
         values = self._values
-        totals = [torch.zeros_like(values.weight) for _ in range(3)]
+        totals = LossDerivatives(*(torch.zeros_like(values.weight) for _ in range(3)))
         for rows in self.features.chunks:
             parts = mixed_products(
                 self.features.logits(self.theta, rows),
@@ -249,8 +258,7 @@ class LinearHeads:
                 values.multiplicative,
                 self.train_weight[:, rows],
             )
-            for total, part in zip(totals, parts, strict=True):
-                total += part
+            totals = LossDerivatives(*(a + b for a, b in zip(totals, parts, strict=True)))
         slopes = slice(None, -1)
         ridge = (self._penalty[slopes] * self.theta[..., slopes] * direction[..., slopes]).sum()
-        return LossDerivatives(*totals), ridge
+        return totals, ridge

@@ -8,6 +8,8 @@ nothing about its errors.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,19 +17,27 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from autobalance.objectives import BoundObjective
+from autobalance.search.constraints import AugmentedLagrangian, BoundConstraint
 
 _SCALE_RANGE = (1e-3, 1e3)
 _MAX_STEPS = 60
-_PRECISION = 1e-12
+_PRECISION = 1e-9
 
 
 @dataclass(frozen=True)
 class HeldOutValue:
-    """Objective (smooth), cell risks after the temperature (K, G), and the temperature."""
+    """What a set of held-out logits is worth.
 
+    ``total`` is what a search minimises: the ``objective``, with smooth maxima, and the penalty for
+    constraints. ``risks`` are the cells' cross-entropies after the ``temperature``; ``violation``
+    is the largest excess over a limit.
+    """
+
+    total: Float[Tensor, ""]
     objective: Float[Tensor, ""]
     risks: Float[Tensor, "K G"]
     temperature: float
+    violation: float
 
 
 class HeldOutRisk:
@@ -41,6 +51,8 @@ class HeldOutRisk:
         Their weights, shape (M,).
     objective
         Bound to the K classes and G groups.
+    constraints
+        Limits on other objectives.
     sharpness
         Sharpness of the smooth maxima.
     profile_temperature
@@ -54,6 +66,7 @@ class HeldOutRisk:
         group: Int[Tensor, "M"],
         example_weight: Float[Tensor, "M"],
         objective: BoundObjective,
+        constraints: Sequence[BoundConstraint] = (),
         *,
         sharpness: float,
         profile_temperature: bool = True,
@@ -62,10 +75,12 @@ class HeldOutRisk:
         self.target = target
         self.objective = objective
         self.sharpness = sharpness
+        self._lagrangian = AugmentedLagrangian(constraints, sharpness)
         self.profile_temperature = profile_temperature
         self._shape = (shape[0], shape[1])
         self._cell = target * shape[1] + group
-        totals = torch.bincount(self._cell, weights=example_weight, minlength=objective.present.size)
+        size = objective.present.size
+        totals = torch.bincount(self._cell, weights=example_weight, minlength=size)
         self.frequencies = (totals / totals.sum()).reshape(self._shape)
         self._share = example_weight / totals[self._cell]
         weights = objective.calibration_weights(self.frequencies).reshape(-1)
@@ -89,7 +104,17 @@ class HeldOutRisk:
         losses = torch.nn.functional.cross_entropy(scale * logits, self.target, reduction="none")
         risks = self.cell_means(losses)
         value = self.objective.risk(risks, self.frequencies, self.sharpness)
-        return HeldOutValue(value, risks, 1.0 / float(scale.detach()))
+        return HeldOutValue(
+            value + self._lagrangian.term(risks, self.frequencies),
+            value,
+            risks,
+            1.0 / float(scale.detach()),
+            self._lagrangian.violation(risks.detach(), self.frequencies),
+        )
+
+    def sharpen(self, risks: Float[Tensor, "K G"]) -> None:
+        """Raise the price of the constraints that these risks break."""
+        self._lagrangian.update(risks, self.frequencies)
 
     def _slopes(
         self, logits: Float[Tensor, "M K"], scale: Tensor
@@ -102,25 +127,30 @@ class HeldOutRisk:
         return (self._calibration * (mean - own)).sum(), (self._calibration * variance).sum()
 
     def _profiled_scale(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
-        """The best s, by Newton's method (the cross-entropy is convex in s).
+        """The best s, by Newton's method within a bracket (the cross-entropy is convex in s).
 
         The last step is taken with the graph attached: at the optimum it moves nothing, and its
         derivative is that of the implicit function, ds/dz = −(∂²C/∂s∂z) / (∂²C/∂s²).
         """
         fixed = logits.detach()
         low, high = _SCALE_RANGE
-        scale = fixed.new_ones(())
+        below, above = low, high
+        scale = 1.0
         for _ in range(_MAX_STEPS):
-            slope, curvature = self._slopes(fixed, scale)
-            if float(curvature) <= 0:
-                return scale
-            step = scale - slope / curvature
-            moved = torch.minimum(torch.maximum(step, scale / 4), scale * 4).clamp(low, high)
-            done = bool((moved - scale).abs() <= _PRECISION * scale)
+            slope, curvature = map(float, self._slopes(fixed, fixed.new_tensor(scale)))
+            below, above = (below, scale) if slope > 0 else (scale, above)
+            if slope == 0:
+                break
+            newton = scale - slope / curvature if curvature > 0 else math.nan
+            moved = min(max(newton, low), high)
+            if not below <= moved <= above:  # so also for NaN
+                moved = math.sqrt(below * above)
+            done = abs(moved - scale) <= _PRECISION * scale
             scale = moved
             if done:
                 break
-        if float(scale) in _SCALE_RANGE:
-            return scale
-        slope, curvature = self._slopes(logits, scale)
-        return scale - slope / curvature.detach()
+        best = fixed.new_tensor(scale)
+        gradient, second = self._slopes(logits, best)
+        if scale in _SCALE_RANGE or float(second.detach()) <= 0:
+            return best
+        return torch.sub(best, gradient / second.detach())

@@ -14,7 +14,7 @@ from autobalance.design import LossDesign
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation of the held-out objective."""
+    """One evaluation of the held-out objective, without penalties for constraints or shrinkage."""
 
     alpha: Float[ndarray, "A"]
     objective: float
@@ -25,6 +25,7 @@ class Evaluation:
     temperature: float
     residual: float
     seconds: float
+    violation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class SearchResult:
         Held-out objective there (smooth, in cross-entropy, temperature profiled out). It chose the
         design, so it is optimistic.
     status
-        ``"converged"``, ``"iteration limit"``, or ``"stalled"`` when no step decreased further.
+        ``"converged"``, ``"iteration limit"``, ``"stalled"`` when no step decreased further, or
+        ``"infeasible"`` when a constraint is still broken.
     message
         The status in words, with what to change if anything.
     history

@@ -1,0 +1,407 @@
+"""The scikit-learn door: a classifier that designs its own training loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy import ndarray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.errors import ArtifactError, DataError
+from autobalance.labels import Label, as_label
+from autobalance.model import LinearModel
+from autobalance.objectives import DEFAULT_SHARPNESS, Objective
+from autobalance.search.constraints import Constraint
+from autobalance.search.folds import make_folds
+from autobalance.search.result import SearchResult
+from autobalance.sensitive import encode_sensitive
+from autobalance.space import SearchSpace
+from autobalance.storage import folder_written_at_once
+from autobalance.workbench import (
+    DEFAULT_PARAMETERS,
+    DEFAULT_RIDGE,
+    SearchSettings,
+    Workbench,
+    default_start,
+)
+
+DESIGN_FILE = "design.json"
+
+
+class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
+    """Linear classifier whose training loss is designed for an objective on held-out folds.
+
+    The parametric cross-entropy −w log softmax(δ z + l) is searched by exact bilevel optimisation:
+    for every candidate loss the head is trained to its optimum on each fold, and the gradient of
+    the held-out objective flows back through that optimum. The head is then trained with the
+    designed loss on all the data.
+
+    Parameters
+    ----------
+    objective
+        What should be small on new data: ``error``, ``balanced`` (default: it is why one is here),
+        ``group-balanced``, ``worst-class``, ``worst-group``, ``equal-opportunity``,
+        ``equalized-odds``, or a sum such as ``0.1*error+0.9*equalized-odds``.
+    parameters
+        What is searched: any of ``weight``, ``additive``, ``multiplicative``, ``ridge``. The
+        default leaves out ``multiplicative``: it matters for networks that fit their training data,
+        and on a ridge-penalised head it mostly adds local optima.
+    dictionary
+        Which classes or cells share a value (see :mod:`autobalance.dictionary`), one name or one
+        per parameter; ``"auto"`` takes the finest that the held-out examples can carry.
+    start
+        Where the search starts: the name of a preset, a :class:`~autobalance.design.LossDesign`
+        for the same classes and groups, or ``"auto"``: the weighting that is consistent with the
+        objective (Algorithm 1, line 1).
+    parametrisation
+        ``"exp"`` (default) or the paper's ``"sigmoid"`` for δ.
+    ridge
+        Strength μ of μ/2 ‖θ‖² beside the mean loss, or its start if it is searched. Features are
+        standardised, so 0.01 is a moderate value for any data.
+    cv
+        Held-out data: a number of stratified folds (default 5), a share for one split, a
+        scikit-learn splitter, or an iterable of (train, validation) positions.
+    shrinkage
+        Pull towards the start; 1 (default) is a standard normal prior in logits and log weights.
+    constraints
+        Limits on other objectives, such as ``("error<=0.3",)``: held-out cross-entropy in nats.
+    sharpness
+        Sharpness of the smooth maxima in worst-case objectives, per unit of cross-entropy.
+    profile_temperature
+        Fit one temperature on held-out logits before taking the objective (default), so that a
+        loss cannot win by the scale of its logits.
+    standardise
+        Scale features to mean 0 and variance 1 inside the model. ``coef_`` is for raw features.
+    positive_class
+        The class that ``equal-opportunity`` is about; by default the second of two.
+    empty_cells
+        ``"error"`` refuses data with an empty (class, group) cell that the objective needs,
+        ``"drop"`` leaves such cells out.
+    max_evaluations, tolerance
+        Limits of the search: evaluations at most, and the relative decrease that ends it.
+    precision
+        ``"mixed"`` (features and Hessian products in float32, everything else in float64) or
+        ``"double"``, about twice the time and memory.
+    random_state
+        Seed of the folds; the rest is deterministic.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+    coef_ : ndarray of shape (K, D)
+        One row of coefficients per class, for the features as handed in.
+    intercept_ : ndarray of shape (K,)
+    temperature_ : float
+        Fitted on held-out examples; divides the logits in :meth:`predict_proba`.
+    design_ : LossDesign
+        The designed loss, to save or to drop into another training loop.
+    result_ : SearchResult
+        The course of the search. Not kept by :meth:`save`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (D,)
+        If ``X`` had string column names.
+
+    References
+    ----------
+    Li, Zhang, Thrampoulidis, Chen and Oymak, "AutoBalance: Optimized loss functions for imbalanced
+    data", NeurIPS 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from autobalance import AutoBalanceClassifier
+    >>> X, y = make_classification(500, weights=[0.9], random_state=0)
+    >>> model = AutoBalanceClassifier("balanced", random_state=0).fit(X, y)
+    >>> model.design_.weight.shape
+    (2, 1)
+    """
+
+    # Groups reach `fit` inside meta-estimators without a further word.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+
+    def __init__(
+        self,
+        objective: str = "balanced",
+        *,
+        parameters: Sequence[str] = DEFAULT_PARAMETERS,
+        dictionary: str | dict[str, str] = "auto",
+        start: str | LossDesign = "auto",
+        parametrisation: str = "exp",
+        ridge: float = DEFAULT_RIDGE,
+        cv: Any = 5,
+        shrinkage: float = 1.0,
+        constraints: Sequence[str] = (),
+        sharpness: float = DEFAULT_SHARPNESS,
+        profile_temperature: bool = True,
+        standardise: bool = True,
+        positive_class: Label = None,
+        empty_cells: str = "error",
+        max_evaluations: int = 60,
+        tolerance: float = 1e-4,
+        precision: str = "mixed",
+        random_state: Any = None,
+    ) -> None:
+        self.objective = objective
+        self.parameters = parameters
+        self.dictionary = dictionary
+        self.start = start
+        self.parametrisation = parametrisation
+        self.ridge = ridge
+        self.cv = cv
+        self.shrinkage = shrinkage
+        self.constraints = constraints
+        self.sharpness = sharpness
+        self.profile_temperature = profile_temperature
+        self.standardise = standardise
+        self.positive_class = positive_class
+        self.empty_cells = empty_cells
+        self.max_evaluations = max_evaluations
+        self.tolerance = tolerance
+        self.precision = precision
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sensitive_features: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> AutoBalanceClassifier:
+        """Design the loss on held-out folds, then train on all examples.
+
+        Parameters
+        ----------
+        X
+            Features, shape (N, D), dense, finite.
+        y
+            Labels, shape (N,).
+        sensitive_features
+            The groups that group objectives speak about, one or several columns of N rows; missing
+            values are a group of their own. Never needed to predict.
+        sample_weight
+            Weights of the examples; 2 is the same as a second copy, 0 the same as leaving out.
+        groups
+            Units that a scikit-learn splitter in ``cv`` keeps together, such as subjects. They have
+            nothing to do with ``sensitive_features``.
+
+        Raises
+        ------
+        DataError, ObjectiveError, DesignError
+            If the data, the objective or the start do not go together; the message says how.
+        """
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        weight = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64), np.float64)
+        if (weight < 0).any():
+            raise DataError("a sample weight is negative; weights must be 0 or more")
+        used = weight > 0
+        if not used.any():
+            raise DataError("all sample weights are 0; nothing is left to train on")
+        self.classes_ = np.unique(y[used])
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"y holds one class only ({self.classes_[0]!r}); a classifier needs at least two"
+            )
+        if not used.all() and not np.isin(y, self.classes_).all():
+            # A class whose examples all weigh nothing is no class of this fit.
+            y = np.where(np.isin(y, self.classes_), y, self.classes_[0])
+        codes = np.searchsorted(self.classes_, y)
+        sensitive = (
+            None
+            if sensitive_features is None
+            else encode_sensitive(sensitive_features, len(y))
+        )
+        g = np.zeros(len(y), dtype=np.int64) if sensitive is None else sensitive.codes
+        counts = Counts.from_codes(
+            codes[used],
+            None if sensitive is None else g[used],
+            tuple(as_label(label) for label in self.classes_),
+            None if sensitive is None else sensitive.labels,
+            weight[used],
+        )
+        objective = Objective.parse(self.objective, self.positive_class)
+        folds = make_folds(
+            self.cv,
+            X,
+            y,
+            codes,
+            codes * counts.n_groups + g,
+            counts,
+            weight,
+            _seed(self.random_state),
+            groups,
+        )
+        bench = Workbench(
+            X,
+            codes,
+            g,
+            weight,
+            counts,
+            folds,
+            objective.bind(counts, self.empty_cells),
+            SearchSettings(
+                self.sharpness,
+                self.shrinkage,
+                self.profile_temperature,
+                self.max_evaluations,
+                self.tolerance,
+                self.precision,
+            ),
+            constraints=[
+                Constraint.parse(text, self.positive_class).bind(counts, self.empty_cells)
+                for text in self.constraints
+            ],
+            standardise=self.standardise,
+        )
+        space = SearchSpace.build(
+            self._start(bench, objective, counts),
+            tuple(self.parameters),
+            self.dictionary,
+            self.parametrisation,
+            folds.held_out_share,
+        )
+        head = bench.train(space, "AutoBalance")
+        self._adopt(head.model)
+        self.design_ = head.design.with_metadata(
+            objective=str(objective), search=space.describe()
+        )
+        self.result_: SearchResult = replace(head.result, design=self.design_)
+        return self
+
+    def _start(self, bench: Workbench, objective: Objective, counts: Counts) -> LossDesign:
+        if isinstance(self.start, LossDesign):
+            if self.start.counts.classes != counts.classes or (
+                self.start.counts.groups != counts.groups
+            ):
+                raise DataError(
+                    "the starting design has other classes or groups than the data; "
+                    "use a design made for the same labels, or start='auto'"
+                )
+            return replace(
+                self.start, counts=counts, ridge=self.start.ridge or self.ridge
+            )
+        name = default_start(objective) if self.start == "auto" else self.start
+        return bench.start(name, self.ridge)
+
+    def _adopt(self, model: LinearModel) -> None:
+        self.coef_, self.intercept_ = model.coef, model.intercept
+        self.temperature_ = model.temperature
+
+    @property
+    def _model(self) -> LinearModel:
+        check_is_fitted(self)
+        return LinearModel(
+            tuple(as_label(label) for label in self.classes_),
+            self.coef_,
+            self.intercept_,
+            self.temperature_,
+        )
+
+    def decision_function(self, X: Any) -> ndarray:
+        """Logits (N, K), or for two classes their difference (N,), positive for the second."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        logits = self._model.logits(X)
+        return np.asarray(logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits)
+
+    def predict(self, X: Any) -> ndarray:
+        """Labels (N,): the class of the largest plain logit; groups play no part."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(self.classes_[self._model.predict(X)])
+
+    def predict_proba(self, X: Any) -> ndarray:
+        """Probabilities (N, K) in the order of ``classes_``.
+
+        Softmax of the logits over a temperature fitted on held-out examples, weighted as the
+        objective weighs them: under a balanced objective they refer to equally likely classes.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._model.probabilities(X)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted classifier to ``folder`` as JSON and safetensors, no pickle.
+
+        A folder of an earlier save is replaced as a whole; anything else is left alone.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder cannot be written, or holds something else.
+        """
+        model = self._model
+        parameters = {
+            name: value if _is_plain(value) else None
+            for name, value in self.get_params(deep=False).items()
+            if name not in ("cv", "start", "random_state") or _is_plain(value)
+        }
+        names = getattr(self, "feature_names_in_", None)
+        extra = {
+            "estimator": type(self).__name__,
+            "parameters": parameters,
+            "class_dtype": self.classes_.dtype.str,
+            "feature_names": None if names is None else [str(name) for name in names],
+        }
+        with folder_written_at_once(Path(folder), "model.json") as temporary:
+            model.write(temporary, extra)
+            self.design_.save(temporary / DESIGN_FILE)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> AutoBalanceClassifier:
+        """Read a classifier written by :meth:`save`; ``result_`` does not come back.
+
+        Raises
+        ------
+        ArtifactError, DesignError
+            If a file is missing, damaged, or newer than this version.
+        """
+        model, extra = LinearModel.read(folder)
+        try:
+            parameters = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in extra["parameters"].items()
+            }
+            classes = np.array(list(model.classes), dtype=np.dtype(extra["class_dtype"]))
+            names = extra["feature_names"]
+            known = set(cls().get_params(deep=False))
+            if extra["estimator"] != cls.__name__ or not set(parameters) <= known:
+                raise ValueError("it belongs to another estimator")
+            estimator = cls(**parameters)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{folder} holds no {cls.__name__} ({error}); check the folder"
+            ) from error
+        estimator.classes_ = classes
+        estimator.n_features_in_ = model.coef.shape[1]
+        if names is not None:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        estimator._adopt(model)
+        estimator.design_ = LossDesign.load(Path(folder) / DESIGN_FILE)
+        return estimator
+
+
+def _seed(random_state: Any) -> int | None:
+    """A seed for the folds; the state of a RandomState moves on as scikit-learn expects."""
+    if random_state is None or isinstance(random_state, (int, np.integer)):
+        return None if random_state is None else int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(part) for part in value)
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(part) for k, part in value.items())
+    return value is None or isinstance(value, (str, bool, int, float))

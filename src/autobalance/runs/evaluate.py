@@ -1,0 +1,223 @@
+"""What a saved model gets wrong on the rows of a labelled table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autobalance.bootstrap import Estimate
+from autobalance.counts import Counts
+from autobalance.data.tables import Table
+from autobalance.data.targets import (
+    SPLITS,
+    codes_of_classes,
+    codes_of_groups,
+    rows_to_keep,
+    split_rows,
+)
+from autobalance.data.wording import amount
+from autobalance.errors import ArtifactError, DataError
+from autobalance.evaluation import Evaluation, Evaluator, cell_codes, measurable_objectives
+from autobalance.labels import label_to_json
+from autobalance.metrics import RankingQuality, macro_f1, ranking_quality
+from autobalance.objectives import Objective
+from autobalance.runs.columns import Columns
+from autobalance.runs.folder import SavedModel, read_design
+from autobalance.runs.watch import Watch
+
+FORMAT = "autobalance-evaluation"
+VERSION = 1
+ALL_ROWS = "all"
+PARTS = (*SPLITS, ALL_ROWS)
+
+
+@dataclass(frozen=True, eq=False)
+class TableEvaluation:
+    """Errors on a table, with intervals.
+
+    Parameters
+    ----------
+    source
+        The table.
+    rows
+        Which of its rows, in words.
+    objective
+        What the loss was designed for.
+    counts
+        Training examples per cell; gives the order of classes and groups.
+    examples
+        Shape (K, G): rows measured on.
+    evaluation
+        Errors per cell, class and objective.
+    macro_f1
+        Mean F1 over the classes.
+    ranking
+        For two classes that both occur.
+    """
+
+    source: str
+    rows: str
+    objective: Objective
+    counts: Counts
+    examples: Any
+    evaluation: Evaluation
+    macro_f1: Estimate
+    ranking: RankingQuality | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as a JSON document; errors are fractions."""
+        groups = self.counts.groups
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "source": Path(self.source).name,
+            "rows": self.rows,
+            "objective": str(self.objective),
+            "positive_class": label_to_json(self.objective.positive_class),
+            "classes": [label_to_json(label) for label in self.counts.classes],
+            "groups": None if groups is None else [label_to_json(label) for label in groups],
+            "examples": self.examples.tolist(),
+            **self.evaluation.to_json(),
+            "summary": {
+                name: _estimate(estimate) for name, estimate in self.evaluation.summary.items()
+            },
+            "macro_f1": _estimate(self.macro_f1),
+        }
+        if self.ranking is not None:
+            document["average_precision"] = _estimate(self.ranking.average_precision)
+            document["recall_at_precision"] = {
+                "precision": self.ranking.precision,
+                **_estimate(self.ranking.recall_at_precision),
+            }
+        return document
+
+
+def evaluate_table(
+    folder: Path,
+    path: Path,
+    watch: Watch,
+    *,
+    target: str | None = None,
+    features: str | None = None,
+    drop_classes: tuple[str, ...] = (),
+    part: str | None = None,
+    precision: float = 0.9,
+    seed: int = 0,
+) -> TableEvaluation:
+    """Measure a saved model on a labelled table.
+
+    Parameters
+    ----------
+    folder
+        Of the run, which remembers the target and the groups.
+    path
+        The table.
+    watch
+        Hears what is being done.
+    target
+        The target column, if it has another name than at the fit.
+    features
+        Key of the feature array of an ``.npz`` file, if it is another than at the fit.
+    drop_classes
+        Classes to leave out, by their text.
+    part
+        Which rows: a part of the split or ``"all"``. By default the test rows if the table has the
+        split column of the fit and marks any, so that nobody measures on training rows unawares.
+    precision
+        Where recall is read off, for two classes.
+    seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    AutoBalanceError
+        If the folder is damaged or the table does not fit it.
+    """
+    saved = SavedModel.read(folder)
+    counts = read_design(folder, saved.model).counts
+    columns = saved.columns if target is None else replace(saved.columns, target=target)
+    if (counts.groups is None) != (not columns.groups):
+        raise ArtifactError(
+            f"{folder} is damaged: its design and its model disagree on whether there are groups; "
+            "restore both from the same run"
+        )
+    watch.stage(f"Reading {path.name}")
+    single = [name for name in saved.encoder.inputs if name not in saved.encoder.numeric.widths]
+    table = columns.read_again(
+        path,
+        list(dict.fromkeys([columns.target, *columns.groups, *single])),
+        () if columns.split is None else (columns.split,),
+        features,
+    )
+    table, rows = _chosen_rows(table, columns, drop_classes, part)
+    watch.stage("Measuring")
+    y = codes_of_classes(table.column(columns.target), counts.classes)
+    g = (
+        np.zeros(len(table), dtype=np.int64)
+        if counts.groups is None
+        else codes_of_groups(table.columns(columns.groups), counts.groups)
+    )
+    objective = Objective.parse(saved.objective, saved.positive_class)
+    evaluator = Evaluator(
+        y,
+        g,
+        counts,
+        objective.bind(counts, empty_cells="drop"),
+        measurable_objectives(counts, saved.positive_class),
+        random_state=seed,
+    )
+    logits = saved.model.logits(saved.encoder.transform(table))
+    predicted = np.asarray(logits.argmax(axis=1))
+    cell = cell_codes(y, g, *counts.values.shape)
+    ranking = None
+    if counts.n_classes == 2 and len(np.unique(y)) == 2:
+        positive = 1 if saved.positive_class is None else counts.classes.index(saved.positive_class)
+        ranking = ranking_quality(
+            y == positive,
+            logits[:, positive] - logits[:, 1 - positive],
+            cell,
+            precision,
+            random_state=seed,
+        )
+    examples = np.bincount(cell, minlength=counts.values.size).reshape(counts.values.shape)
+    return TableEvaluation(
+        table.source,
+        rows,
+        objective,
+        counts,
+        examples,
+        evaluator.evaluate(predicted),
+        macro_f1(y, predicted, cell, random_state=seed),
+        ranking,
+    )
+
+
+def _chosen_rows(
+    table: Table, columns: Columns, drop_classes: tuple[str, ...], part: str | None
+) -> tuple[Table, str]:
+    """The rows to measure on, and which they are in words."""
+    split = columns.split if columns.split in table.names else None
+    if part not in (None, ALL_ROWS) and split is None:
+        raise DataError(
+            f"{table.source} has no split column to choose the {part} rows by; "
+            f"leave --part out or use --part {ALL_ROWS}"
+        )
+    if drop_classes:
+        table = table.rows(rows_to_keep(table.column(columns.target), drop_classes))
+    words = f"all {amount(len(table), 'row')}"
+    if split is not None and part != ALL_ROWS:
+        name = part or "test"
+        chosen = split_rows(table.column(split), to_train=False)[name]
+        if len(chosen) or part is not None:
+            table = table.rows(chosen)
+            words = f"the {amount(len(table), f'{name} row')} of column {split!r}"
+    if not len(table):
+        raise DataError(f"{table.source} has no row to measure on ({words}); choose other rows")
+    return table, words
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {"value": estimate.value, "interval": estimate.interval}

@@ -1,0 +1,291 @@
+"""From a table to everything that a run folder holds."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import autobalance
+from autobalance.counts import Counts
+from autobalance.data.tables import Table
+from autobalance.data.wording import listing
+from autobalance.design import LossDesign
+from autobalance.errors import DesignError, ObjectiveError
+from autobalance.labels import Label, label_text, label_to_json
+from autobalance.losses.presets import PRESETS
+from autobalance.objectives import Objective
+from autobalance.runs.columns import Columns
+from autobalance.runs.contest import closed_forms, train_all
+from autobalance.runs.examples import PreparedTable, prepare_table
+from autobalance.runs.folder import METRICS_FORMAT, METRICS_VERSION, FinishedRun, SavedModel
+from autobalance.runs.measure import measure_methods
+from autobalance.runs.pace import Pace
+from autobalance.runs.verdict import verdict
+from autobalance.runs.watch import Watch
+from autobalance.search.folds import Folds, make_folds
+from autobalance.search.result import SearchResult
+from autobalance.space import SearchSpace
+from autobalance.workbench import (
+    DEFAULT_PARAMETERS,
+    DEFAULT_RIDGE,
+    SearchSettings,
+    TrainedHead,
+    Workbench,
+    default_start,
+)
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What a user asks of a fit.
+
+    Parameters
+    ----------
+    columns
+        Which column is what.
+    objective
+        An expression, or ``None`` for ``balanced`` without and ``group-balanced`` with groups.
+    positive_class
+        By its text; ``None`` for the last of two classes.
+    empty_cells
+        ``"error"`` or ``"drop"``.
+    drop_classes
+        Classes to leave out, by their text.
+    train_on
+        Parts of the split that are fitted and searched on.
+    cv
+        Number of folds, or a share for one split.
+    parameters, dictionary
+        What is searched and how finely; see :class:`~autobalance.space.SearchSpace`.
+    start
+        Name of a preset, path of a design file, or ``"auto"``.
+    seed
+        Of the folds and the bootstrap; nothing else is random.
+    """
+
+    columns: Columns
+    objective: str | None = None
+    positive_class: str | None = None
+    empty_cells: str = "error"
+    drop_classes: tuple[str, ...] = ()
+    train_on: tuple[str, ...] = ("train",)
+    cv: int | float = 5
+    parameters: tuple[str, ...] = DEFAULT_PARAMETERS
+    dictionary: str = AUTO
+    start: str = AUTO
+    seed: int = 0
+
+    def parse_objective(self) -> Objective:
+        """The objective, not yet tied to classes.
+
+        Raises
+        ------
+        ObjectiveError
+            If the expression cannot be read.
+        """
+        default = "group-balanced" if self.columns.groups else "balanced"
+        return Objective.parse(default if self.objective is None else self.objective)
+
+
+def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
+    """Search the loss, train with it and with its rivals, and measure all of them.
+
+    Parameters
+    ----------
+    table
+        With every column that has a role.
+    request
+        What is asked.
+    watch
+        Hears what is being done.
+
+    Raises
+    ------
+    AutoBalanceError
+        If the table, the objective or the settings do not go together; the message says how.
+    """
+    started = time.perf_counter()
+    objective = request.parse_objective()
+    data = prepare_table(table, request.columns, request.drop_classes, request.train_on)
+    train, counts = data.train, data.counts
+    objective = replace(objective, positive_class=_positive_class(request, objective, counts))
+    bound = objective.bind(counts, request.empty_cells)
+    weight = np.ones(len(train))
+    cell = train.y * counts.n_groups + train.g
+    folds = make_folds(
+        request.cv, train.features, train.y, train.y, cell, counts, weight, request.seed
+    )
+    start_name, start = _start(request.start, objective, counts)
+    space = SearchSpace.build(
+        start,
+        request.parameters,
+        request.dictionary,
+        held_out_share=folds.held_out_share,
+    )
+    _introduce(data, folds, objective, request, watch)
+    watch.stage("Preparing the features", 0.0)
+    settings = SearchSettings()
+    bench = Workbench(train.features, train.y, train.g, weight, counts, folds, bound, settings)
+    pace = Pace(watch, len(closed_forms(counts.n_groups)))
+    heads = list(train_all(bench, space, pace.evaluation, pace.method))
+    watch.stage("Measuring", 1.0)
+    basis, methods = measure_methods(
+        heads, bench, data.test, objective.positive_class, request.seed
+    )
+    ours = heads[0]
+    examples = len(folds.row) if data.test is None else len(data.test)
+    metrics = {
+        "format": METRICS_FORMAT,
+        "version": METRICS_VERSION,
+        "objective": str(objective),
+        "positive_class": label_to_json(objective.positive_class),
+        "classes": [label_to_json(label) for label in counts.classes],
+        "groups": None
+        if counts.groups is None
+        else [label_to_json(label) for label in counts.groups],
+        "group_columns": list(request.columns.groups) or None,
+        "data": {
+            "source": Path(data.source).name,
+            "features": int(train.features.shape[1]),
+            "rows": data.rows,
+            "measured": examples,
+            "counts": counts.values.tolist(),
+            "notes": [*data.notes, *([f"{folds.note}."] if folds.note else [])],
+        },
+        "space": space.describe(),
+        "search": {"start": start_name, **_search_facts(ours.result, settings)},
+        "basis": basis,
+        "verdict": verdict(str(objective), basis, methods, examples),
+        "methods": methods,
+        "settings": _settings(request),
+        "versions": _versions(),
+        "seconds": time.perf_counter() - started,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return FinishedRun(
+        SavedModel(
+            ours.model, data.encoder, request.columns, str(objective), objective.positive_class
+        ),
+        _with_origin(ours, str(objective), data.source, request),
+        metrics,
+        ours.result.history,
+    )
+
+
+def _positive_class(request: FitRequest, objective: Objective, counts: Counts) -> Label:
+    """The label that the user named by its text, or the default if it plays a part."""
+    if request.positive_class is None:
+        plays_a_part = any(name == "equal-opportunity" for name, _ in objective.terms)
+        return counts.classes[1] if plays_a_part and counts.n_classes == 2 else None
+    for label in counts.classes:
+        if label_text(label) == request.positive_class:
+            return label
+    names = [label_text(label) for label in counts.classes]
+    raise ObjectiveError(
+        f"the positive class {request.positive_class!r} is not among the classes; they are "
+        f"{listing(names, limit=20)}"
+    )
+
+
+def _start(name: str, objective: Objective, counts: Counts) -> tuple[str, LossDesign]:
+    """The starting design and what to call it."""
+    if name == AUTO:
+        name = default_start(objective)
+    if name in PRESETS:
+        return name, replace(PRESETS[name](counts), ridge=DEFAULT_RIDGE)
+    if not name.endswith(".json"):
+        raise DesignError(
+            f"start {name!r} is neither a preset ({', '.join(PRESETS)}) nor a design file (.json)"
+        )
+    design = LossDesign.load(name)
+    if (design.counts.classes, design.counts.groups) != (counts.classes, counts.groups):
+        raise DesignError(
+            f"{name} was made for other classes or groups than those of the table; "
+            "start from a preset instead"
+        )
+    return Path(name).name, replace(design, counts=counts, ridge=design.ridge or DEFAULT_RIDGE)
+
+
+def _introduce(
+    data: PreparedTable, folds: Folds, objective: Objective, request: FitRequest, watch: Watch
+) -> None:
+    """Say what was understood, before anything takes long."""
+    counts = data.counts
+    rows = ", ".join(f"{size:,} {name}" for name, size in data.rows.items() if size)
+    groups = "" if counts.groups is None else f", {counts.n_groups} groups"
+    watch.say(
+        f"{Path(data.source).name}: {rows} rows; {data.train.features.shape[1]:,} features, "
+        f"{counts.n_classes} classes{groups}."
+    )
+    for note in data.notes:
+        watch.say(note)
+    if folds.note:
+        watch.say(f"{folds.note}.")
+    why = ""
+    if request.objective is None:
+        why = f" (the default with{'' if counts.groups is not None else 'out'} groups)"
+    watch.say(f"Objective: {objective}{why}, on {_held_out(request.cv, folds)}.")
+
+
+def _held_out(cv: int | float, folds: Folds) -> str:
+    return f"one split of {cv:g}" if len(folds) == 1 else f"{len(folds)} folds"
+
+
+def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, Any]:
+    return {
+        "folds": result.statistics["folds"],
+        "evaluations": result.statistics["evaluations"],
+        "status": result.status,
+        "message": result.message,
+        "seconds": result.statistics["seconds"],
+        "sharpness": settings.sharpness,
+        "shrinkage": settings.shrinkage,
+        "start_value": result.history[0].objective,
+        "value": result.value,
+    }
+
+
+def _settings(request: FitRequest) -> Mapping[str, Any]:
+    columns = request.columns
+    return {
+        "target": columns.target,
+        "groups": list(columns.groups),
+        "group as feature": columns.group_as_feature,
+        "split column": columns.split,
+        "trained on": "+".join(request.train_on),
+        "left out": list(columns.drop),
+        "classes left out": list(request.drop_classes),
+        "empty cells": request.empty_cells,
+        "held-out data": request.cv,
+        "seed": request.seed,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "autobalance": autobalance.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _with_origin(head: TrainedHead, objective: str, source: str, request: FitRequest) -> LossDesign:
+    return head.design.with_metadata(
+        objective=objective,
+        source=Path(source).name,
+        seed=request.seed,
+        evaluations=head.result.statistics["evaluations"],
+        status=head.result.status,
+        versions=_versions(),
+    )

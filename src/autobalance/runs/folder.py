@@ -1,0 +1,180 @@
+"""What lies in the folder of a run, written at once and read back with care."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autobalance.counts import Counts
+from autobalance.data.encoder import TableEncoder
+from autobalance.design import LossDesign
+from autobalance.errors import ArtifactError
+from autobalance.labels import Label, label_from_json, label_text, label_to_json
+from autobalance.model import LinearModel
+from autobalance.report import render_report
+from autobalance.runs.columns import Columns
+from autobalance.search.result import Evaluation
+from autobalance.storage import write_text_atomically
+
+METRICS_FORMAT = "autobalance-metrics"
+METRICS_VERSION = 1
+
+DESIGN_FILE = "design.json"
+METRICS_FILE = "metrics.json"
+HISTORY_FILE = "history.csv"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A trained head with all it needs to read a table.
+
+    Parameters
+    ----------
+    model
+        The head.
+    encoder
+        From a table to its features.
+    columns
+        Which column was what at the fit.
+    objective, positive_class
+        What the loss was designed for.
+    """
+
+    model: LinearModel
+    encoder: TableEncoder
+    columns: Columns
+    objective: str
+    positive_class: Label
+
+    def write(self, folder: Path) -> None:
+        """Write ``model.json`` and ``model.safetensors``."""
+        self.model.write(
+            folder,
+            {
+                "encoder": self.encoder.to_state(),
+                "columns": self.columns.to_state(),
+                "objective": self.objective,
+                "positive_class": label_to_json(self.positive_class),
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> SavedModel:
+        """Read the model of a run.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder holds none, or it is damaged or newer than this version.
+        """
+        if not folder.is_dir():
+            raise ArtifactError(
+                f"{folder} is not a folder; name the one that autobalance fit wrote"
+            )
+        model, extra = LinearModel.read(folder)
+        try:
+            saved = cls(
+                model,
+                TableEncoder.from_state(extra["encoder"]),
+                Columns.from_state(extra["columns"]),
+                str(extra["objective"]),
+                label_from_json(extra["positive_class"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"the model in {folder} is damaged or was not written by autobalance fit "
+                f"({error!r}); fit it again"
+            ) from error
+        if len(saved.encoder.feature_names) != model.coef.shape[1]:
+            raise ArtifactError(
+                f"the model in {folder} is damaged (its encoder makes another number of features); "
+                "fit it again"
+            )
+        return saved
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """What a fit leaves behind."""
+
+    saved: SavedModel
+    design: LossDesign
+    metrics: dict[str, Any]
+    history: tuple[Evaluation, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write every file of the run into an empty folder.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder cannot be written, or a label cannot be in a text file.
+        """
+        rows = history_rows(self.history, self.design.counts)
+        try:
+            self.saved.write(folder)
+            self.design.save(folder / DESIGN_FILE)
+            write_text_atomically(
+                folder / METRICS_FILE,
+                json.dumps(self.metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+            )
+            _write_csv(folder / HISTORY_FILE, rows)
+            report = render_report(self.metrics, self.design, rows)
+            write_text_atomically(folder / REPORT_FILE, report)
+        except UnicodeEncodeError as error:
+            raise ArtifactError(
+                f"cannot write the run ({error.reason}: {error.object[error.start]!r}); "
+                "replace that character in the labels"
+            ) from error
+
+
+def read_design(folder: Path, model: LinearModel) -> LossDesign:
+    """Read the designed loss of a run, which knows the groups and their counts.
+
+    Raises
+    ------
+    ArtifactError, DesignError
+        If it is missing, damaged, newer than this version, or belongs to another model.
+    """
+    path = folder / DESIGN_FILE
+    design = LossDesign.load(path)
+    if design.counts.classes != model.classes:
+        raise ArtifactError(
+            f"{path} names other classes than the model beside it; restore both from the same run"
+        )
+    return design
+
+
+def history_rows(history: Sequence[Evaluation], counts: Counts) -> list[dict[str, Any]]:
+    """One row for each evaluation of the search, as ``history.csv`` holds them."""
+    groups = ("all",) if counts.groups is None else tuple(map(label_text, counts.groups))
+    cells = [f"risk[{label_text(label)}|{group}]" for label in counts.classes for group in groups]
+    rows = []
+    best = float("inf")
+    for number, evaluation in enumerate(history, start=1):
+        best = min(best, evaluation.objective)
+        rows.append(
+            {
+                "evaluation": number,
+                "seconds": evaluation.seconds,
+                "objective": evaluation.objective,
+                "best": best,
+                "gradient_norm": evaluation.gradient_norm,
+                "ridge": evaluation.ridge,
+                "temperature": evaluation.temperature,
+                **dict(zip(cells, evaluation.risks.ravel().tolist(), strict=True)),
+            }
+        )
+    return rows
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

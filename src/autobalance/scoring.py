@@ -1,0 +1,99 @@
+"""The objectives as metrics and as scikit-learn scorers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import make_scorer
+
+from autobalance.counts import Counts
+from autobalance.errors import DataError
+from autobalance.labels import Label, as_label
+from autobalance.objectives import Objective
+from autobalance.sensitive import encode_sensitive
+
+
+def objective_error(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    objective: str = "balanced",
+    sensitive_features: Any = None,
+    sample_weight: Any = None,
+    positive_class: Label = None,
+) -> float:
+    """Error-rate twin of an objective, as a fraction: lower is better.
+
+    Cells without an example in ``y_true`` are left out.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        True and predicted labels, shape (N,).
+    objective
+        A name or a sum, see :mod:`autobalance.objectives`.
+    sensitive_features
+        Groups of the examples, one or several columns; needed by objectives that compare groups.
+    sample_weight
+        Weights of the examples.
+    positive_class
+        For ``equal-opportunity``.
+
+    Raises
+    ------
+    ObjectiveError
+        If the objective cannot be read or needs groups that are not there.
+    DataError
+        If lengths differ.
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.shape != y_pred.shape or y_true.ndim != 1:
+        raise DataError(f"y_true has shape {y_true.shape} but y_pred {y_pred.shape}")
+    weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
+    classes, y = np.unique(y_true[weight > 0], return_inverse=True)
+    groups = None
+    if sensitive_features is not None:
+        groups = encode_sensitive(sensitive_features, len(y_true))
+    g = None if groups is None else groups.codes[weight > 0]
+    counts = Counts.from_codes(
+        y.astype(np.int64),
+        g,
+        tuple(as_label(label) for label in classes),
+        None if groups is None else groups.labels,
+        weight[weight > 0],
+    )
+    wrong = (y_true != y_pred)[weight > 0] * weight[weight > 0]
+    cell = y * counts.n_groups + (0 if g is None else g)
+    totals = np.bincount(cell, wrong, counts.values.size).reshape(counts.values.shape)
+    with np.errstate(invalid="ignore"):
+        errors = totals / counts.values
+    bound = Objective.parse(objective, positive_class).bind(counts, "drop")
+    return bound.error(errors, counts.frequencies)
+
+
+def objective_scorer(objective: str, positive_class: Label = None) -> Any:
+    """A scikit-learn scorer, greater is better: minus :func:`objective_error`.
+
+    With metadata routing switched on (``sklearn.set_config(enable_metadata_routing=True)``) the
+    scorer asks for ``sensitive_features``, which ``cross_validate`` and ``GridSearchCV`` then pass.
+
+    Parameters
+    ----------
+    objective
+        A name or a sum.
+    positive_class
+        For ``equal-opportunity``.
+    """
+    from sklearn import get_config
+
+    Objective.parse(objective, positive_class)
+    scorer = make_scorer(
+        objective_error,
+        greater_is_better=False,
+        objective=objective,
+        positive_class=positive_class,
+    )
+    if get_config()["enable_metadata_routing"]:
+        scorer.set_score_request(sensitive_features=True)
+    return scorer

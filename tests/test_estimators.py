@@ -1,0 +1,237 @@
+"""The scikit-learn contract, groups, routing, and saving without pickle."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from autobalance import (
+    ArtifactError,
+    AutoBalanceClassifier,
+    DataError,
+    DesignError,
+    LossDesign,
+    ObjectiveError,
+    objective_error,
+    objective_scorer,
+)
+
+
+@parametrize_with_checks([AutoBalanceClassifier(precision="double")])
+@pytest.mark.usefixtures("plain_calls")  # the checks pass wrong types on purpose
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    """Two classes, two groups; the label follows one feature, the group shifts another."""
+    rng = np.random.default_rng(0)
+    n = 600
+    y = (rng.random(n) < 0.25).astype(int)
+    group = np.where(rng.random(n) < np.where(y == 1, 0.8, 0.2), "b", "a").astype(object)
+    X = rng.normal(size=(n, 6))
+    X[:, 0] += 1.2 * y
+    X[:, 1] += 1.5 * (group == "b")
+    return X, y, group
+
+
+def test_cross_entropy_alone_is_logistic_regression():
+    # Nothing but the ridge is fixed and nothing of the loss is moved: scikit-learn is the oracle.
+    X, y = make_classification(400, 5, n_informative=4, n_redundant=0, random_state=1)
+    X = StandardScaler().fit_transform(X)
+    ours = AutoBalanceClassifier(
+        "error",
+        parameters=("weight",),
+        start="cross-entropy",
+        ridge=0.01,
+        shrinkage=1e9,
+        precision="double",
+        random_state=0,
+    ).fit(X, y)
+    # softmax over two logits with ridge μ on each is a logistic regression with μ/2
+    theirs = LogisticRegression(C=1 / (400 * 0.005), tol=1e-10, max_iter=10_000).fit(X, y)
+    np.testing.assert_allclose(
+        ours.decision_function(X), theirs.decision_function(X), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_designed_loss_serves_the_objective(grouped):
+    X, y, group = grouped
+    plain = AutoBalanceClassifier("error", start="cross-entropy", random_state=0)
+    designed = AutoBalanceClassifier("worst-group", random_state=0)
+
+    def worst(model):
+        return objective_error(
+            y, model.predict(X), objective="worst-group", sensitive_features=group
+        )
+
+    plain.fit(X, y, sensitive_features=group)
+    designed.fit(X, y, sensitive_features=group)
+    assert worst(designed) < worst(plain) - 0.05
+    assert designed.design_.counts.groups == ("a", "b")
+    assert designed.result_.value < designed.result_.history[0].objective
+
+
+def test_deterministic_under_random_state(grouped):
+    X, y, group = grouped
+    models = [
+        AutoBalanceClassifier("group-balanced", random_state=7).fit(X, y, sensitive_features=group)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+    assert models[0].design_ == models[1].design_
+
+
+def test_missing_groups_are_a_group_and_columns_combine(grouped):
+    X, y, group = grouped
+    second = np.where(np.arange(len(y)) % 2 == 0, "x", "y").astype(object)
+    gaps = group.copy()
+    gaps[:200] = np.nan
+    model = AutoBalanceClassifier("group-balanced", random_state=0)
+    model.fit(X, y, sensitive_features=np.column_stack([gaps, second]))
+    assert model.design_.counts.groups == (
+        ("a", "x"),
+        ("a", "y"),
+        ("b", "x"),
+        ("b", "y"),
+        (None, "x"),
+        (None, "y"),
+    )
+
+
+def test_routing_in_search_and_cross_validation(grouped):
+    X, y, group = grouped
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(
+            StandardScaler(), AutoBalanceClassifier("worst-group", random_state=0, cv=3)
+        )
+        search = GridSearchCV(
+            pipeline,
+            {"autobalanceclassifier__shrinkage": [0.1, 10.0]},
+            scoring=objective_scorer("worst-group"),
+            cv=2,
+            error_score="raise",
+        )
+        search.fit(X, y, sensitive_features=group)
+        scores = cross_validate(
+            pipeline,
+            X,
+            y,
+            scoring=objective_scorer("worst-group"),
+            params={"sensitive_features": group},
+            cv=2,
+            error_score="raise",
+        )["test_score"]
+    assert -1 < search.best_score_ < 0
+    assert (scores < 0).all()
+    # groups are not needed to predict
+    assert search.predict(X).shape == y.shape
+
+
+def test_scorer_is_the_hand_computed_error(grouped):
+    X, y, group = grouped
+    predicted = (X[:, 0] > 0.5).astype(int)
+    cells = [
+        (predicted != y)[(y == k) & (group == j)].mean() for k in (0, 1) for j in ("a", "b")
+    ]
+    for name, expected in (
+        ("group-balanced", np.mean(cells)),
+        ("worst-group", np.max(cells)),
+        ("equalized-odds", abs(cells[0] - cells[1]) + abs(cells[2] - cells[3])),
+        ("error", (predicted != y).mean()),
+    ):
+        found = objective_error(y, predicted, objective=name, sensitive_features=group)
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "cv", [0.3, TimeSeriesSplit(3), GroupKFold(3), [(range(0, 300), range(300, 600))]]
+)
+def test_any_way_to_hold_out(grouped, cv):
+    X, y, _ = grouped
+    if isinstance(cv, list):
+        cv = [(np.array(a), np.array(b)) for a, b in cv]
+    subjects = np.arange(len(y)) // 4 if isinstance(cv, GroupKFold) else None
+    model = AutoBalanceClassifier("balanced", cv=cv, random_state=0).fit(X, y, groups=subjects)
+    assert np.isfinite(model.coef_).all()
+
+
+def test_save_and_load(tmp_path, grouped):
+    X, y, group = grouped
+    names = np.where(y == 1, "rare", "common")
+    model = AutoBalanceClassifier("worst-group", random_state=0, cv=3)
+    model.fit(X, names, sensitive_features=group)
+    model.save(tmp_path / "model")
+    loaded = AutoBalanceClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.design_ == model.design_
+    assert loaded.get_params() == model.get_params()
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        "design.json",
+        "model.json",
+        "model.safetensors",
+    }
+    # again into the same folder, but never over somebody else's
+    model.save(tmp_path / "model")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ArtifactError, match="mine"):
+        model.save(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
+
+
+def test_damaged_model_is_refused(tmp_path, grouped):
+    X, y, _ = grouped
+    model = AutoBalanceClassifier(random_state=0, cv=2).fit(X, y)
+    model.save(tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:40])
+    with pytest.raises(ArtifactError, match=r"model\.safetensors"):
+        AutoBalanceClassifier.load(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    document = json.loads(path.read_text())
+    document["version"] = 99
+    path.write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match="version 99"):
+        AutoBalanceClassifier.load(tmp_path / "model")
+
+
+def test_starts_from_a_saved_design(tmp_path, grouped):
+    X, y, group = grouped
+    first = AutoBalanceClassifier("group-balanced", random_state=0)
+    first.fit(X, y, sensitive_features=group)
+    first.design_.save(tmp_path / "design.json")
+    design = LossDesign.load(tmp_path / "design.json")
+    again = AutoBalanceClassifier("group-balanced", start=design, shrinkage=0.0, random_state=0)
+    again.fit(X, y, sensitive_features=group)
+    assert again.result_.history[0].objective == pytest.approx(first.result_.best.objective, 1e-4)
+    with pytest.raises(DataError, match="other classes or groups"):
+        AutoBalanceClassifier(start=design).fit(X, y)
+
+
+def test_refusals_name_what_and_how(grouped):
+    X, y, group = grouped
+    with pytest.raises(ObjectiveError, match="sensitive_features"):
+        AutoBalanceClassifier("equalized-odds").fit(X, y)
+    with pytest.raises(DataError, match="600 rows"):
+        AutoBalanceClassifier("worst-group").fit(X, y, sensitive_features=group[:-1])
+    with pytest.raises(DesignError, match="gamma"):
+        AutoBalanceClassifier(parameters=("gamma",)).fit(X, y)
+    with pytest.raises(DataError, match="single example"):
+        AutoBalanceClassifier().fit(X, np.where(np.arange(600) == 3, 2, y))
+    emptied = group.copy()
+    emptied[y == 1] = "b"
+    with pytest.raises(ObjectiveError, match=r"class '1' in group 'a'.*empty_cells"):
+        AutoBalanceClassifier("worst-group").fit(X, y, sensitive_features=emptied)
+    dropped = AutoBalanceClassifier("worst-group", empty_cells="drop", random_state=0)
+    dropped.fit(X, y, sensitive_features=emptied)
+    assert np.isfinite(dropped.coef_).all()
