@@ -112,7 +112,10 @@ def _heads(train: tuple[np.ndarray, ...], counts: Counts, seed: int) -> list[Tra
 
     def bench(objective: str) -> Workbench:
         bound = Objective.parse(objective).bind(counts)
-        return Workbench(features, y, g, weight, counts, folds, bound, SearchSettings())
+        # All features are outputs of one network: one common scale, for every method alike.
+        return Workbench(
+            features, y, g, weight, counts, folds, bound, SearchSettings(), standardise=False
+        )
 
     baseline = bench(HEADLINE)
     plain = baseline.train_preset("cross-entropy", "Cross-entropy")

@@ -80,7 +80,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         Fit one temperature on held-out logits before taking the objective (default), so that a
         loss cannot win by the scale of its logits.
     standardise
-        Scale features to mean 0 and variance 1 inside the model. ``coef_`` is for raw features.
+        Scale each feature to variance 1 inside the model (default), or, if false, all by one common
+        scale: better for embeddings, whose features share a unit. ``coef_`` is for raw features.
     positive_class
         The class that ``equal-opportunity`` is about; by default the second of two.
     empty_cells

@@ -84,7 +84,7 @@ class LinearModel:
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_text_atomically(folder / JSON_FILE, text)
         try:
-            # save_file would report a full disk as an error of its own and hide the file from others
+            # save_file has errors of its own for a full disk and hides the file from others
             (folder / WEIGHTS_FILE).write_bytes(
                 safetensors.numpy.save(
                     {
@@ -127,6 +127,7 @@ class LinearModel:
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} is damaged ({error!r}); restore it") from error
         finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
-        if coef.shape != shape or intercept.shape != shape[:1] or not finite or not 0 < temperature < np.inf:
+        fits = coef.shape == shape and intercept.shape == shape[:1]
+        if not (fits and finite and 0 < temperature < np.inf):
             raise ArtifactError(f"{weights} does not fit {path}; restore both from the same run")
         return cls(classes, coef, intercept, temperature), extra

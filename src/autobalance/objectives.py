@@ -218,7 +218,7 @@ class BoundObjective:
         """
         lacking = np.argwhere(self.objective.lacking(seen, self.positive) & self.present)
         if len(lacking) and self.empty_cells == "error":
-            k, j = lacking[0]
+            k, j = (int(index) for index in lacking[0])
             raise ObjectiveError(
                 f"objective {str(self.objective)!r} needs {counts.cell_name(k, j)}, of which no "
                 "example is held out; use folds or another splitter, or leave such cells out with "
@@ -260,7 +260,7 @@ class BoundObjective:
         which a temperature of 0 would make vanish, weighs all present cells alike.
         """
         frequencies = torch.where(self._mask, frequencies, 0)
-        uniform = self._mask / self._mask.sum()
+        uniform = self._mask.to(frequencies) / self._mask.sum()
         weights = torch.zeros_like(frequencies)
         for name, scale in self.objective.terms:
             if name == "error":
@@ -268,7 +268,7 @@ class BoundObjective:
             elif name == "balanced":
                 part = _share_within(frequencies, 1) / self._mask.any(1).sum()
             else:
-                part = uniform.to(frequencies)
+                part = uniform
             weights = weights + scale * part
         return weights / weights.sum()
 

@@ -36,12 +36,13 @@ from autobalance.report.wording import (
     readable,
 )
 from autobalance.runs.evaluate import TableEvaluation
+from autobalance.runs.watch import Watch
 
 _MOST_ROWS = 30
 _WIDTH_OF_FILES = 100
 
 
-class TerminalWatch:
+class TerminalWatch(Watch):
     """Prints sentences, and draws one progress bar that leaves no trace."""
 
     def __init__(self) -> None:
@@ -105,7 +106,11 @@ def log_to_terminal() -> None:
 def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
     """Print the methods, the verdict and where the files are, a path a line."""
     table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, title=_title(metrics), title_justify="left"
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        title=_title(metrics),
+        title_justify="left",
     )
     table.add_column("Loss", no_wrap=True)
     for heading in ("Error", "95% interval", "Minus ours"):

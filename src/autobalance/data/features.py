@@ -29,8 +29,9 @@ class FeatureMatrix:
     sample_weight
         Weights of the examples in mean and variance, so that weight 2 is the same as two copies.
     standardise
-        Scale each feature to mean 0 and variance 1 (a constant one to 0). Without it features are
-        only rotated.
+        Scale each feature to variance 1 (a constant one to 0). Without it all are centred and
+        divided by one common scale, of mean variance 1: right where features share a unit, as the
+        outputs of a network do, and small ones are small because they matter little.
     dtype
         What is kept. Products run in the dtype of the other operand: with features in float32,
         float64 operands convert a chunk at a time, float32 operands run at full speed.
@@ -52,17 +53,17 @@ class FeatureMatrix:
         self.chunk_rows = max(256, min(rows, _CHUNK_BYTES // per_row))
         share = (sample_weight / sample_weight.sum()).double()
         self.mean = torch.zeros(width, dtype=torch.float64)
-        self.scale = torch.ones(width, dtype=torch.float64)
-        if standardise:
-            for part in self._slices(rows):
-                self.mean += share[part] @ features[part].double()
-            variance = torch.zeros_like(self.mean)
-            for part in self._slices(rows):
-                variance += share[part] @ (features[part].double() - self.mean) ** 2
-            # A deviation that rounding could have made counts as none.
-            rounding = max(2 * torch.finfo(features.dtype).eps, 1e-12)
-            constant = variance <= (rounding * self.mean) ** 2
-            self.scale = torch.where(constant, torch.inf, variance).sqrt()
+        for part in self._slices(rows):
+            self.mean += share[part] @ features[part].double()
+        variance = torch.zeros_like(self.mean)
+        for part in self._slices(rows):
+            variance += share[part] @ (features[part].double() - self.mean) ** 2
+        # A deviation that rounding could have made counts as none.
+        rounding = max(2 * torch.finfo(features.dtype).eps, 1e-12)
+        constant = variance <= (rounding * self.mean) ** 2
+        if not standardise and not constant.all():
+            variance = torch.full_like(variance, float(variance[~constant].mean()))
+        self.scale = torch.where(constant, torch.inf, variance).sqrt()
         self.rotation: Float[Tensor, "D E"] | None = None
         if width <= MAX_ROTATED:
             gram = torch.zeros(width, width, dtype=torch.float64)

@@ -28,35 +28,35 @@ def verdict(objective: str, basis: str, methods: Sequence[Mapping[str, Any]], ex
     ours, baseline = by_name[OURS], by_name[BASELINE]
     name = objective_name(objective)
     name = name[0].upper() + name[1:]
+    before, after = percent(baseline["value"]), percent(ours["value"])
     if basis != TEST_SPLIT:
         return (
-            f"{name} {percent(baseline['value'])} → {percent(ours['value'])} on the held-out "
-            f"folds, from cross-entropy to the designed loss. The same folds chose the loss, so "
-            "this gain is optimistic, and without test data there is no verdict: mark some rows "
-            "as test in a split column."
+            f"{name} {before} → {after} on the held-out folds. The same folds chose the loss, so "
+            "the gain from cross-entropy to the designed loss is optimistic, and without test data "
+            "there is no verdict: mark some rows as test in a split column."
         )
     rivals = [method for method in methods if method["name"] not in (OURS, BASELINE)]
     rival = min(rivals, key=lambda method: float(method["value"]))
-    return f"{_change(name, ours, baseline, examples)} {_comparison(ours, rival)}"
+    return (
+        f"{name} {before} → {after} on {examples:,} test examples. "
+        f"{_change(baseline['difference'])} {_comparison(rival)}"
+    )
 
 
-def _change(name: str, ours: Mapping[str, Any], baseline: Mapping[str, Any], examples: int) -> str:
-    low, high = baseline["difference"]["interval"]
-    change = -baseline["difference"]["value"]
-    interval = points_interval([-high, -low])
-    measured = (
-        f"{name} {percent(baseline['value'])} → {percent(ours['value'])} from cross-entropy to the "
-        f"designed loss on {examples:,} test examples: {points(change)} points, 95% interval "
-        f"{interval}"
+def _change(minus_ours: Mapping[str, Any]) -> str:
+    low, high = minus_ours["interval"]
+    change = (
+        f"The change from cross-entropy to the designed loss is {points(-minus_ours['value'])} "
+        f"points (95% interval {points_interval([-high, -low])})"
     )
     if low > 0:
-        return f"{measured}."
+        return f"{change}."
     if high < 0:
-        return f"{measured}, so cross-entropy serves this objective better."
-    return f"{measured}, so no clear change."
+        return f"{change}: cross-entropy serves this objective better."
+    return f"{change}, which is no clear change."
 
 
-def _comparison(ours: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
+def _comparison(rival: Mapping[str, Any]) -> str:
     closed = rival["kind"] == "closed form"
     kind = "closed-form loss" if closed else "simpler method"
     it = "the closed form" if closed else "the simpler method"

@@ -1,0 +1,1 @@
+"""Searches for a loss: who holds out what, the trained heads, the objective, the descent."""

@@ -1,6 +1,7 @@
 """Limits on other objectives while one is minimised: L_i ≤ τ_i, by an augmented Lagrangian.
 
-The paper leaves constraints open (appendix C, footnote 3). With h_i = L_i − τ_i the search minimises
+The paper leaves constraints open (appendix C, footnote 3). With h_i = L_i − τ_i the search
+minimises
 
     L + Σ_i ρ/2 [max(0, h_i + λ_i/ρ)² − (λ_i/ρ)²],      λ_i ← max(0, λ_i + ρ h_i)
 
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -73,6 +74,10 @@ class BoundConstraint:
 
     objective: BoundObjective
     limit: float
+
+    def on_held_out(self, seen: Bool[ndarray, "K G"], counts: Counts) -> BoundConstraint:
+        """The constraint on the cells held out, see :meth:`BoundObjective.on_held_out`."""
+        return replace(self, objective=self.objective.on_held_out(seen, counts))
 
 
 class AugmentedLagrangian:

@@ -30,6 +30,9 @@ class OutOfEvaluations(Exception):
 class BestPoint:
     """A function that counts its evaluations and remembers where it was lowest."""
 
+    alpha: Float[ndarray, "A"]
+    slope: Float[ndarray, "A"]
+
     def __init__(
         self, function: Callable[[Float[ndarray, "A"]], Slope], max_evaluations: int
     ) -> None:

@@ -126,6 +126,7 @@ class ExactProblem:
             g[self._row],
             torch.from_numpy(sample_weight)[self._row],
             objective.on_held_out(seen, space.counts),
+            [constraint.on_held_out(seen, space.counts) for constraint in constraints],
             sharpness=sharpness,
             profile_temperature=profile_temperature,
         )

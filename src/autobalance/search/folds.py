@@ -157,9 +157,17 @@ def _affordable_folds(
 def _strata(
     cell: Integer[ndarray, "N"], y: Integer[ndarray, "N"], n_folds: int, used: Bool[ndarray, "N"]
 ) -> Integer[ndarray, "N"]:
-    """Cells, but a class in place of its cells that are too small to be spread over the folds."""
+    """Cells, but a class in place of its cells that are too small to be spread over the folds.
+
+    An example that is alone even so joins its class's largest cell.
+    """
     sizes = np.bincount(cell[used], minlength=int(cell.max()) + 1)
-    return np.where(sizes[cell] >= n_folds, cell, cell.max() + 1 + y)
+    strata = np.where(sizes[cell] >= n_folds, cell, cell.max() + 1 + y)
+    alone = np.bincount(strata[used], minlength=int(strata.max()) + 1)[strata] == 1
+    largest = np.empty(int(y.max()) + 1, dtype=cell.dtype)
+    ascending = np.argsort(sizes[cell], kind="stable")
+    largest[y[ascending]] = cell[ascending]
+    return np.where(alone, largest[y], strata)
 
 
 def _assemble(
@@ -180,8 +188,8 @@ def _assemble(
         missing = np.setdiff1d(np.arange(counts.n_classes), y[train[f]])
         if len(missing):
             raise DataError(
-                f"fold {f + 1} of {len(pairs)} trains without {counts.class_name(int(missing[0]))}; "
-                "use fewer folds or another splitter"
+                f"fold {f + 1} of {len(pairs)} trains without "
+                f"{counts.class_name(int(missing[0]))}; use fewer folds or another splitter"
             )
         folds.append(np.full(len(held_out), f))
         rows.append(held_out)

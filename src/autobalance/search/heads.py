@@ -9,7 +9,7 @@ problem is convex; Newton steps with conjugate gradients solve it, warm-started 
 solution. All folds share each pass over the features. Gradients and values are float64; the
 curvature products, which only steer, may run in float32.
 
-The intercepts b of the classes are pinned to sum 0: a constant added to all of them changes no
+The intercepts b of the classes are pulled to sum 0: a constant added to all of them changes no
 decision. The loss alone does not fix them where it multiplies logits: with the same δ in every
 group it ignores b_k ∝ 1/δ_k, which does change decisions. Apart from that they carry μ₀ = 1e-6
 only, too little to matter. An additive adjustment that is the same for all groups is therefore
@@ -19,6 +19,7 @@ a pure post-hoc bias here, which is why a tuned bias belongs in every comparison
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -40,6 +41,22 @@ _ROUNDING = 1e-13
 _LOOSEST_CG = 0.1
 
 logger = logging.getLogger(__name__)
+
+
+class _LossAt(NamedTuple):
+    """The loss of a chunk's n examples: s·w (F, 1, n), l (K, n) and δ (K, n), float64."""
+
+    scaled: Float[Tensor, "F 1 n"]
+    additive: Float[Tensor, "K n"]
+    multiplicative: Float[Tensor, "K n"]
+
+
+class _CurvatureAt(NamedTuple):
+    """What a product with the Hessian needs of a chunk: q and s·w·δ·q (F, K, n), δ (K, n)."""
+
+    q: Float[Tensor, "F K n"]
+    slope: Float[Tensor, "F K n"]
+    multiplicative: Float[Tensor, "K n"]
 
 
 class LinearHeads:
@@ -84,13 +101,15 @@ class LinearHeads:
         self.theta = torch.zeros(folds, n_classes, width, dtype=torch.float64)
         self.products = 0
         self._own = torch.nn.functional.one_hot(target, n_classes).T.double()
-        self._cache = folds * n_classes * len(target) * curvature_dtype.itemsize <= _CACHE_BYTES
-        self._curvatures: dict[int, Tensor] = {}
+        self._cache = 4 * folds * n_classes * len(target) * curvature_dtype.itemsize <= _CACHE_BYTES
+        self._losses: dict[int, _LossAt] = {}
+        self._curvatures: dict[int, _CurvatureAt] = {}
         self._at = self.theta
 
     def set_loss(self, values: LossValues) -> None:
         """Use these values of the loss from now on; θ stays as the next starting point."""
         self._values = values
+        self._losses = {}
         self._penalty = torch.full(
             (self.features.shape[1],), max(float(values.ridge), RIDGE_FLOOR), dtype=torch.float64
         )
@@ -102,15 +121,31 @@ class LinearHeads:
         result[..., -1] += theta[..., -1].mean(1, keepdim=True)
         return result
 
-    def _loss_at(self, rows: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """Scaled weights s·w (F, n), additive (K, n) and multiplicative (K, n) of some rows."""
+    def _loss_at(self, number: int, rows: slice) -> _LossAt:
+        """The loss of one chunk's examples, gathered from the tables once for each new loss."""
+        if number in self._losses:
+            return self._losses[number]
         y, g = self.target[rows], self.group[rows]
-        scaled = self.train_weight[:, rows] * self._values.weight[y, g]
-        return (
-            scaled.to(dtype),
-            self._values.additive[:, g].to(dtype),
-            self._values.multiplicative[:, g].to(dtype),
+        loss = _LossAt(
+            self.train_weight[:, None, rows] * self._values.weight[y, g],
+            self._values.additive[:, g],
+            self._values.multiplicative[:, g],
         )
+        if self._cache:
+            self._losses[number] = loss
+        return loss
+
+    def _curvature_at(self, number: int, rows: slice) -> _CurvatureAt:
+        """Curvature at the logits of one chunk, where the gradient was last taken."""
+        if number in self._curvatures:
+            return self._curvatures[number]
+        scaled, additive, delta = self._loss_at(number, rows)
+        q = torch.softmax(delta * self.features.logits(self._at, rows) + additive, dim=1)
+        return self._curvature(q, scaled, delta)
+
+    def _curvature(self, q: Tensor, scaled: Tensor, delta: Tensor) -> _CurvatureAt:
+        dtype = self.curvature_dtype
+        return _CurvatureAt(q.to(dtype), (scaled * delta * q).to(dtype), delta.to(dtype))
 
     def value_and_gradient(
         self, theta: Float[Tensor, "F K E"]
@@ -120,35 +155,27 @@ class LinearHeads:
         value = 0.5 * (theta * gradient).sum((1, 2))
         self._at, self._curvatures = theta, {}
         for number, rows in enumerate(self.features.chunks):
-            scaled, additive, delta = self._loss_at(rows, torch.float64)
+            scaled, additive, delta = self._loss_at(number, rows)
             adjusted = delta * self.features.logits(theta, rows) + additive
             log_q = torch.log_softmax(adjusted, dim=1)
             own = self._own[:, rows]
-            value = value - (scaled * (log_q * own).sum(1)).sum(1)
+            value = value - (scaled * log_q * own).sum((1, 2))
             q = log_q.exp_()
-            residual = scaled[:, None] * delta * (q - own)
-            gradient += self.features.pull_back(residual, rows)
+            gradient += self.features.pull_back(scaled * delta * (q - own), rows)
             if self._cache:
-                self._curvatures[number] = q.to(self.curvature_dtype)
+                self._curvatures[number] = self._curvature(q, scaled, delta)
         return value, gradient
-
-    def _probabilities(self, number: int, rows: slice) -> Float[Tensor, "F K n"]:
-        if self._cache:
-            return self._curvatures[number]
-        _, additive, delta = self._loss_at(rows, self.curvature_dtype)
-        logits = self.features.logits(self._at.to(self.curvature_dtype), rows)
-        return torch.softmax(delta * logits + additive, dim=1)
 
     def curvature_product(self, vector: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
         """H v with the exact Hessian, JᵀWJ + penalty, W = s w diag(δ)(diag q − qqᵀ)diag(δ)."""
         self.products += 1
         result = self._penalise(vector)
         for number, rows in enumerate(self.features.chunks):
-            q = self._probabilities(number, rows)
-            scaled, _, delta = self._loss_at(rows, vector.dtype)
+            q, slope, delta = self._curvature_at(number, rows)
             a = delta * self.features.logits(vector, rows)
-            mean = (q * a).sum(1, keepdim=True)
-            result += self.features.pull_back(scaled[:, None] * delta * q * (a - mean), rows)
+            result += self.features.pull_back(
+                slope * (a - (q * a).sum(1, keepdim=True)), rows
+            )
         return result
 
     def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
@@ -156,11 +183,8 @@ class LinearHeads:
         result = self._penalty.to(self.curvature_dtype).expand(self.theta.shape).clone()
         result[..., -1] += 1 / self.n_classes
         for number, rows in enumerate(self.features.chunks):
-            q = self._probabilities(number, rows)
-            scaled, _, delta = self._loss_at(rows, self.curvature_dtype)
-            result += self.features.pull_back_squares(
-                scaled[:, None] * delta**2 * q * (1 - q), rows
-            )
+            q, slope, delta = self._curvature_at(number, rows)
+            result += self.features.pull_back_squares(slope * delta * (1 - q), rows)
         return result
 
     def fit(self) -> bool:

@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from autobalance.data.tables import Table
+from autobalance.errors import DataError
+from autobalance.runs.columns import Columns
+from autobalance.runs.fit import FitRequest, fit_table
+from autobalance.runs.predict import predict_table
+from autobalance.runs.watch import Watch
+
+
+def test_predictions_are_the_models_own(run, run_folder, frame, table_file):
+    predictions = predict_table(run_folder, table_file, Watch())
+    features = run.saved.encoder.transform(Table("small.csv", frame, {}))
+    logits = features @ run.saved.model.coef.T + run.saved.model.intercept
+    odds = np.exp(logits / run.saved.model.temperature)
+    assert list(predictions.columns) == [
+        "prediction",
+        "probability[common]",
+        "probability[rare]",
+    ]
+    expected = np.array(["common", "rare"])[logits.argmax(axis=1)]
+    np.testing.assert_array_equal(predictions.prediction, expected)
+    np.testing.assert_allclose(
+        predictions.to_numpy()[:, 1:].astype(float),
+        odds / odds.sum(axis=1, keepdims=True),
+        rtol=1e-9,
+    )
+
+
+def test_target_and_groups_are_not_needed(run_folder, frame, tmp_path):
+    frame.drop(columns=["kind", "place", "part"]).to_csv(tmp_path / "new.csv", index=False)
+    assert len(predict_table(run_folder, tmp_path / "new.csv", Watch())) == len(frame)
+
+
+def test_an_unseen_category_warns(run_folder, frame, tmp_path):
+    frame.assign(colour="violet").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.warns(UserWarning, match="'violet'"):
+        predict_table(run_folder, tmp_path / "new.csv", Watch())
+
+
+def test_a_missing_column_is_refused(run_folder, frame, tmp_path):
+    frame.drop(columns="colour").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(DataError, match="'colour'"):
+        predict_table(run_folder, tmp_path / "new.csv", Watch())
+
+
+@pytest.fixture
+def archive_run(frame, tmp_path):
+    """A run on an archive of features, and the archive."""
+    path = tmp_path / "data.npz"
+    features = frame[["size", "weight"]].fillna(0).to_numpy(np.float16)
+    np.savez(path, x=features, y=frame.kind.to_numpy(str), s=frame.part.to_numpy(str))
+    columns = Columns("y", split="s", features="x")
+    run = fit_table(columns.read_to_fit(path), FitRequest(columns), Watch())
+    folder = tmp_path / "run"
+    folder.mkdir()
+    run.write(folder)
+    return folder, path, features
+
+
+def test_an_archive_is_read_by_the_key_of_the_fit(archive_run, tmp_path):
+    folder, path, features = archive_run
+    first = predict_table(folder, path, Watch())
+    np.savez(tmp_path / "new.npz", z=features)
+    second = predict_table(folder, tmp_path / "new.npz", Watch(), features="z")
+    pd.testing.assert_frame_equal(first, second)
+    with pytest.raises(DataError, match="has no array 'x'"):
+        predict_table(folder, tmp_path / "new.npz", Watch())
+
+
+def test_another_number_of_features_is_refused(archive_run, tmp_path):
+    folder, _, features = archive_run
+    np.savez(tmp_path / "new.npz", x=features[:, :1])
+    with pytest.raises(DataError, match="has 1 feature a row but the model was fitted on 2"):
+        predict_table(folder, tmp_path / "new.npz", Watch())
+
+
+def test_a_table_for_a_run_on_an_archive_is_refused(archive_run, table_file):
+    folder, _, _ = archive_run
+    with pytest.raises(DataError, match="lacks 'x'"):
+        predict_table(folder, table_file, Watch())

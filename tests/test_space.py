@@ -1,0 +1,178 @@
+"""The search space: what α = 0 is, what stays fixed under any α, and the way back to a design."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.errors import DesignError
+from autobalance.losses.presets import PRESETS, preset
+from autobalance.space import PARAMETERS, RIDGE_BOUNDS, SearchSpace
+
+COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), ("a", "b", "c"), ("f", "m"))
+
+
+def a_start(name="group-vs", counts=COUNTS, ridge=0.1):
+    return replace(preset(name, counts), ridge=ridge)
+
+
+@st.composite
+def arguments_of_spaces(draw, parametrisations=("exp", "sigmoid")):
+    shape = draw(st.tuples(st.integers(2, 5), st.integers(1, 3)))
+    values = draw(hnp.arrays(np.float64, shape, elements=st.integers(0, 500)))
+    values[:, 0] += 1
+    names = ["auto", "class", "cell", "cluster:2", "rank:2", "cell-log-prior"]
+    options = (
+        draw(st.lists(st.sampled_from(PARAMETERS), min_size=1, unique=True)),
+        draw(st.sampled_from(names)),
+        draw(st.sampled_from(parametrisations)),
+    )
+    places = draw(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+    return values, draw(st.sampled_from(sorted(PRESETS))), options, places
+
+
+def space_and_point(values, start, options, places):
+    """A space, and a point at these places between its bounds."""
+    groups = None if values.shape[1] == 1 else tuple(range(values.shape[1]))
+    counts = Counts(values, tuple(range(len(values))), groups)
+    space = SearchSpace.build(a_start(start, counts), *options)
+    low, high = np.array(space.bounds).T
+    return space, low + np.resize(places, space.dimension) * (high - low)
+
+
+def decoded(space, alpha):
+    return space.decode(torch.from_numpy(np.asarray(alpha, dtype=float)))
+
+
+@given(arguments_of_spaces())
+def test_what_holds_at_every_point(arguments):
+    space, alpha = space_and_point(*arguments)
+    start, counts = space.start, space.counts
+    values = decoded(space, alpha)
+    weight, additive, multiplicative = (
+        getattr(values, name).numpy() for name in ("weight", "additive", "multiplicative")
+    )
+    assert (counts.frequencies * weight).sum() == pytest.approx(1.0, rel=1e-12)
+    np.testing.assert_allclose(additive.mean(0), start.additive.mean(0), rtol=0, atol=1e-9)
+    if "multiplicative" in space.parameters and space.parametrisation == "sigmoid":
+        assert ((multiplicative > 0) & (multiplicative < 1)).all()
+    else:
+        assert np.log(multiplicative).mean() == pytest.approx(
+            np.log(start.multiplicative).mean(), abs=1e-9
+        )
+    fixed = {"weight", "additive", "multiplicative"} - set(space.parameters)
+    for name in fixed:
+        np.testing.assert_allclose(
+            getattr(values, name).numpy(), getattr(start, name), rtol=1e-9, atol=0
+        )
+    if not space.search_ridge:
+        assert float(values.ridge) == start.ridge
+    else:
+        low, high = RIDGE_BOUNDS
+        assert low * 0.999 <= float(values.ridge) <= high * 1.001
+
+
+@given(arguments_of_spaces())
+def test_a_design_is_the_start_of_the_same_loss(arguments):
+    space, alpha = space_and_point(*arguments)
+    design = space.design(alpha)
+    assert LossDesign.from_json(design.to_json()) == design
+    again = SearchSpace(design, {}, False).design(np.zeros(0))
+    for name in ("weight", "additive", "multiplicative"):
+        np.testing.assert_allclose(getattr(again, name), getattr(design, name), rtol=1e-12)
+    assert again.ridge == design.ridge
+
+
+@given(arguments_of_spaces(["exp"]))
+def test_zero_is_the_start(arguments):
+    space, _ = space_and_point(*arguments)
+    design = space.design(np.zeros(space.dimension))
+    for name in ("weight", "additive", "multiplicative"):
+        np.testing.assert_allclose(
+            getattr(design, name), getattr(space.start, name), rtol=1e-9, atol=1e-12
+        )
+    assert design.ridge == pytest.approx(space.start.ridge, rel=1e-12)
+
+
+def test_sigmoid_starts_at_half_the_scale():
+    space = SearchSpace.build(a_start(), ("multiplicative",), "cell", "sigmoid")
+    start = space.start.multiplicative
+    np.testing.assert_allclose(
+        space.design(np.zeros(6)).multiplicative, start / start.max() / 2, rtol=1e-12
+    )
+
+
+def test_alpha_acts_through_the_dictionary_as_stated():
+    space = SearchSpace.build(a_start("cross-entropy"), dictionary="class")
+    assert space.parameters == PARAMETERS
+    assert (space.dimension, space.n_loss_values, len(space.bounds)) == (10, 9, 10)
+    omega, ell, delta = np.array([[0.5, -0.2, 0.1], [1.0, 2.0, -0.6], [0.3, 0.0, -0.9]])
+    design = space.design(np.concatenate([omega, ell, delta, [np.log(3)]]))
+    weight = np.exp(omega) / (COUNTS.per_class / 100 @ np.exp(omega))
+    np.testing.assert_allclose(design.weight, np.stack([weight] * 2, 1), rtol=1e-12)
+    np.testing.assert_allclose(design.additive, np.stack([ell - 0.8] * 2, 1), rtol=1e-12)
+    np.testing.assert_allclose(design.multiplicative, np.exp(np.stack([delta + 0.2] * 2, 1)))
+    assert design.ridge == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
+def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parametrisation):
+    space = SearchSpace.build(a_start(), PARAMETERS, "cell-rank:3", parametrisation)
+    alpha = torch.linspace(-0.5, 0.6, space.dimension, dtype=torch.float64, requires_grad=True)
+
+    def function(alpha):
+        values = space.decode(alpha)
+        return values.weight, values.additive, values.multiplicative, values.ridge
+
+    assert torch.autograd.gradcheck(function, alpha)
+
+
+def test_one_dictionary_per_parameter():
+    space = SearchSpace.build(
+        a_start(), ("additive", "weight"), {"weight": "log-prior", "additive": "cell"}
+    )
+    assert [(name, d.name) for name, d in space.dictionaries.items()] == [
+        ("weight", "log-prior"),
+        ("additive", "cell"),
+    ]
+    assert space.describe()["dictionary"] == "cell, log-prior"
+
+
+def test_description_says_why():
+    description = SearchSpace.build(a_start()).describe()
+    assert description["dimension"] == 4
+    assert description["parameters"] == list(PARAMETERS)
+    assert "too few held-out examples (100)" in description["reason"]
+    only_ridge = SearchSpace.build(a_start(), ("ridge",)).describe()
+    assert only_ridge["reason"] == "only the ridge is searched"
+    assert only_ridge["dictionary"] == "none"
+
+
+def test_a_ridge_outside_the_usual_range_stays_reachable():
+    for ridge in (1e-7, 1e4):
+        ((low, high),) = SearchSpace.build(a_start(ridge=ridge), ("ridge",)).bounds
+        assert low <= 0 <= high
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"parameters": ()}, "cannot search"),
+        ({"parameters": ("weights",)}, "cannot search"),
+        ({"parameters": ("weight", "weight")}, "distinct"),
+        ({"dictionary": "columns"}, "'columns' is unknown"),
+        ({"dictionary": {"weight": "class"}}, "no dictionary is named for 'additive'"),
+        ({"parametrisation": "softplus"}, "not 'exp' or 'sigmoid'"),
+        ({"start": a_start(ridge=None)}, "no positive ridge"),
+        ({"start": a_start(ridge=0.0)}, "no positive ridge"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(arguments, said):
+    with pytest.raises(DesignError, match=said):
+        SearchSpace.build(**{"start": a_start(), **arguments})
