@@ -1,6 +1,6 @@
 """Design a loss on fixed features, then train a network of your own with it.
 
-    python examples/design_in_a_training_loop.py
+python examples/design_in_a_training_loop.py
 """
 
 import numpy as np

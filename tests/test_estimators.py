@@ -139,9 +139,7 @@ def test_routing_in_search_and_cross_validation(grouped):
 def test_scorer_is_the_hand_computed_error(grouped):
     X, y, group = grouped
     predicted = (X[:, 0] > 0.5).astype(int)
-    cells = [
-        (predicted != y)[(y == k) & (group == j)].mean() for k in (0, 1) for j in ("a", "b")
-    ]
+    cells = [(predicted != y)[(y == k) & (group == j)].mean() for k in (0, 1) for j in ("a", "b")]
     for name, expected in (
         ("group-balanced", np.mean(cells)),
         ("worst-group", np.max(cells)),

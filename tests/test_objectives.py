@@ -71,7 +71,9 @@ def test_smooth_risk_tends_to_the_exact_one(name):
     bound = Objective.parse(name, "c").bind(HOLED, "drop")
     arguments = tensors(RISKS, HOLED.frequencies)
     exact = float(bound.risk(*arguments, None))
-    gaps = [abs(float(bound.risk(*arguments, sharpness)) - exact) for sharpness in (20.0, 200.0, 2e4)]
+    gaps = [
+        abs(float(bound.risk(*arguments, sharpness)) - exact) for sharpness in (20.0, 200.0, 2e4)
+    ]
     assert gaps[0] >= gaps[1] >= gaps[2]
     assert gaps[2] < 1e-3
 

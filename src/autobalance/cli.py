@@ -159,6 +159,13 @@ def fit(
     start: Annotated[
         str, typer.Option(metavar="NAME", help="Start: a preset, a design.json, or auto.")
     ] = "auto",
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPR",
+            help="Limit on another objective, as held-out cross-entropy: 'error<=0.3'; repeatable.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write; by default autobalance-TABLE."),
@@ -188,6 +195,7 @@ def fit(
         parameters=tuple(name.strip() for name in parameters.split(",")),
         dictionary=dictionary,
         start=start,
+        constraints=tuple(constraint or ()),
         seed=seed,
     )
     request.parse_objective()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -219,9 +219,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             y = np.where(np.isin(y, self.classes_), y, self.classes_[0])
         codes = np.searchsorted(self.classes_, y)
         sensitive = (
-            None
-            if sensitive_features is None
-            else encode_sensitive(sensitive_features, len(y))
+            None if sensitive_features is None else encode_sensitive(sensitive_features, len(y))
         )
         g = np.zeros(len(y), dtype=np.int64) if sensitive is None else sensitive.codes
         counts = Counts.from_codes(
@@ -274,9 +272,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         )
         head = bench.train(space, "AutoBalance")
         self._adopt(head.model)
-        self.design_ = head.design.with_metadata(
-            objective=str(objective), search=space.describe()
-        )
+        self.design_ = head.design.with_metadata(objective=str(objective), search=space.describe())
         self.result_: SearchResult = replace(head.result, design=self.design_)
         return self
 
@@ -289,9 +285,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
                     "the starting design has other classes or groups than the data; "
                     "use a design made for the same labels, or start='auto'"
                 )
-            return replace(
-                self.start, counts=counts, ridge=self.start.ridge or self.ridge
-            )
+            return replace(self.start, counts=counts, ridge=self.start.ridge or self.ridge)
         name = default_start(objective) if self.start == "auto" else self.start
         return bench.start(name, self.ridge)
 
@@ -370,7 +364,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         """
         model, extra = LinearModel.read(folder)
         try:
-            parameters = {
+            parameters: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in extra["parameters"].items()
             }

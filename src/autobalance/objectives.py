@@ -272,6 +272,41 @@ class BoundObjective:
             weights = weights + scale * part
         return weights / weights.sum()
 
+    def estimation_variance(
+        self, examples: Float[ndarray, "K G"], frequencies: Float[ndarray, "K G"]
+    ) -> float:
+        """Variance of the objective's estimate when an example's loss has variance 1.
+
+        A mean over cells is as uncertain as its cells together; a maximum may come to rest on its
+        rarest cell, and a difference on the two rarest, so these are counted as if they did. The
+        scales of a sum enter as if its terms erred together, relative to their total.
+
+        Parameters
+        ----------
+        examples
+            Effective number of examples of each cell.
+        frequencies
+            Share of each cell.
+        """
+        inverse = np.where(self.present & (examples > 0), 1 / np.maximum(examples, 1e-300), 0.0)
+        shares = _share_within(
+            torch.from_numpy(np.where(self.present, frequencies, 0.0)), 1
+        ).numpy()
+        by_class = (shares**2 * inverse).sum(axis=1)
+        two_rarest = np.sort(inverse, axis=1)[:, -2:].sum(axis=1)
+        variances = {
+            "error": float((frequencies**2 * inverse).sum() / frequencies.sum() ** 2),
+            "balanced": float(by_class.sum() / self.present.any(axis=1).sum() ** 2),
+            "worst-class": float(by_class.max()),
+            "group-balanced": float(inverse.sum() / self.present.sum() ** 2),
+            "worst-group": float(inverse.max()),
+            "equal-opportunity": float(two_rarest[self.positive or 0]),
+            "equalized-odds": float(two_rarest.sum()),
+        }
+        terms = self.objective.terms
+        deviation: float = sum(scale * np.sqrt(variances[name]) for name, scale in terms)
+        return deviation**2 / sum(scale for _, scale in terms)
+
     def _term(
         self,
         name: str,

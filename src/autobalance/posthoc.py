@@ -7,6 +7,8 @@ that does no better than this is not worth its cost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -17,10 +19,15 @@ from torch import Tensor
 from autobalance.search.heldout import HeldOutRisk
 
 _MAX_ITERATIONS = 200
+_SMALLEST_SCALE = 1e-3
 
 
 def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
     """Bias of mean 0 per class that minimises the held-out objective, temperature profiled out.
+
+    With the temperature the objective is not convex in the bias: a bias that drowns the logits is
+    a local minimum of a worst class. So the search starts from the bias of the calibrating
+    cross-entropy, which is convex in the scale and the shift of the logits together.
 
     Parameters
     ----------
@@ -29,18 +36,48 @@ def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndar
     logits
         Their plain logits.
     """
+    logits = logits.double()
 
-    def evaluate(bias: Float[ndarray, "K"]) -> tuple[float, Float[ndarray, "K"]]:
-        shift = torch.tensor(bias, dtype=torch.float64, requires_grad=True)
-        value = held_out(logits.double() + shift - shift.mean()).total
-        (gradient,) = torch.autograd.grad(value, shift)
+    def objective(bias: Tensor) -> Tensor:
+        return held_out(logits + bias - bias.mean()).total
+
+    bias = _minimise(objective, _calibrated_bias(held_out, logits))
+    return np.asarray(bias - bias.mean())
+
+
+def _calibrated_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
+    """The bias b at which the cross-entropy of s (z + b) is least over s and b."""
+    lowest = _SMALLEST_SCALE if held_out.profile_temperature else 1.0
+    highest = None if held_out.profile_temperature else 1.0
+
+    def loss(scale_and_shift: Tensor) -> Tensor:
+        return held_out.calibration_loss(scale_and_shift[0] * logits + scale_and_shift[1:])
+
+    best = _minimise(
+        loss,
+        np.concatenate([[1.0], np.zeros(logits.shape[1])]),
+        [(lowest, highest), *[(None, None)] * logits.shape[1]],
+    )
+    return np.asarray(best[1:] / best[0])
+
+
+def _minimise(
+    function: Callable[[Tensor], Tensor],
+    start: Float[ndarray, "P"],
+    bounds: list[tuple[float | None, float | None]] | None = None,
+) -> Float[ndarray, "P"]:
+    def evaluate(point: Float[ndarray, "P"]) -> tuple[float, Float[ndarray, "P"]]:
+        tensor = torch.tensor(point, dtype=torch.float64, requires_grad=True)
+        value = function(tensor)
+        (gradient,) = torch.autograd.grad(value, tensor)
         return float(value.detach()), gradient.numpy()
 
     outcome = minimize(
         evaluate,
-        np.zeros(logits.shape[1]),
+        start,
         jac=True,
         method="L-BFGS-B",
+        bounds=bounds,
         options={"maxiter": _MAX_ITERATIONS},
     )
-    return np.asarray(outcome.x - outcome.x.mean())
+    return np.asarray(outcome.x)

@@ -222,12 +222,15 @@ class Workbench:
         started = time.perf_counter()
         held_out = self.problem(SearchSpace(head.design, {}, True)).held_out
         bias = tune_bias(held_out, torch.from_numpy(head.held_out_logits))
+        logits = head.held_out_logits + bias
+        temperature = held_out(torch.from_numpy(logits)).temperature
+        intercept = head.model.intercept + bias
         return replace(
             head,
             name=name,
             kind="post-hoc",
-            model=replace(head.model, intercept=head.model.intercept + bias),
-            held_out_logits=head.held_out_logits + bias,
+            model=replace(head.model, intercept=intercept, temperature=temperature),
+            held_out_logits=logits,
             seconds=head.seconds + time.perf_counter() - started,
         )
 

@@ -150,7 +150,7 @@ def test_runs_are_bit_identical(small_data):
         problem = data.problem(
             data.space(), "worst-group", features=data.features(torch.float32), **options
         )
-        return exact_search(problem)
+        return exact_search(problem, max_evaluations=12)
 
     first, again = run(), run()
     np.testing.assert_array_equal(first.alpha, again.alpha)
@@ -183,7 +183,7 @@ def test_a_strong_pull_keeps_the_start(small_data):
 def test_the_minimum_over_the_ridge_is_that_of_a_grid(small_data):
     data = small_data.draw(groups=2, rows=200)
     problem = data.problem(data.space(parameters=("ridge",)), "error")
-    grid = np.log(np.geomspace(1e-3, 10, 60) / 0.05)
+    grid = np.log(np.geomspace(1e-2, 1, 40) / 0.05)
     best = min(problem.value_and_gradient(np.array([point]))[0] for point in grid)
     fresh = data.problem(data.space(parameters=("ridge",)), "error")
     assert exact_search(fresh).value == pytest.approx(best, abs=1e-4)
@@ -235,10 +235,11 @@ def test_a_cell_that_is_never_held_out_is_refused_or_dropped(small_data):
 
 def test_mixed_precision_finds_the_design_of_double_precision(small_data):
     data = small_data.draw(groups=2, rows=400)
-    double = exact_search(data.problem(data.space(), "worst-group", shrinkage=1.0), tolerance=1e-7)
+    space = data.space("group-la", parameters=("weight", "additive", "ridge"), dictionary="class")
+    double = exact_search(data.problem(space, "group-balanced", shrinkage=1.0), tolerance=1e-7)
     problem = data.problem(
-        data.space(),
-        "worst-group",
+        space,
+        "group-balanced",
         shrinkage=1.0,
         features=data.features(torch.float32),
         curvature_dtype=torch.float32,
@@ -246,10 +247,10 @@ def test_mixed_precision_finds_the_design_of_double_precision(small_data):
         hypergradient_tolerance=1e-3,
     )
     mixed = exact_search(problem, tolerance=1e-7)
-    assert mixed.value == pytest.approx(double.value, abs=1e-3)
-    for name in ("weight", "additive", "multiplicative"):
+    assert mixed.value == pytest.approx(double.value, abs=1e-5)
+    for name in ("weight", "additive"):
         np.testing.assert_allclose(
-            getattr(mixed.design, name), getattr(double.design, name), rtol=0.1, atol=0.1
+            getattr(mixed.design, name), getattr(double.design, name), rtol=0, atol=0.02
         )
 
 
@@ -278,8 +279,9 @@ def test_weight_two_is_two_copies(small_data):
 
 
 def test_a_constraint_is_kept_or_said_to_be_broken(small_data):
-    data = small_data.draw(groups=2, rows=300)
-    free = exact_search(data.problem(data.space(), "worst-group"))
+    data = small_data.draw(groups=2, rows=200)
+    space = data.space("group-la", parameters=("weight", "additive"), dictionary="cell-log-prior")
+    free = exact_search(data.problem(space, "worst-group"), tolerance=1e-6)
     error = Objective.parse("error").bind(data.counts)
     frequencies = torch.from_numpy(data.counts.frequencies)
     risk = float(error.risk(torch.from_numpy(free.best.risks), frequencies))
@@ -287,15 +289,14 @@ def test_a_constraint_is_kept_or_said_to_be_broken(small_data):
     def under(limit):
         constraint = Constraint.parse(f"error<={limit!r}").bind(data.counts)
         return exact_search(
-            data.problem(data.space(), "worst-group", constraints=[constraint]),
-            max_evaluations=150,
+            data.problem(space, "worst-group", constraints=[constraint]), max_evaluations=100
         )
 
     kept = under(risk - 0.02)
     assert kept.best.violation < 1e-3
-    assert kept.value >= free.value - 1e-3
+    assert kept.value >= free.value - 1e-4
     broken = under(0.01)
-    assert broken.status in ("infeasible", "iteration limit")
+    assert broken.status == "infeasible"
     assert broken.best.violation > 0.1
 
 
@@ -303,9 +304,7 @@ def test_refit_trains_on_all_examples(small_data):
     data = small_data.draw(groups=2, weighted=True)
     features = data.features()
     design = data.space("group-vs").design(np.full(5, 0.2))
-    theta = refit(
-        features, data.y, data.g, data.sample_weight, design, None, 1e-10, torch.float64
-    )
+    theta = refit(features, data.y, data.g, data.sample_weight, design, None, 1e-10, torch.float64)
     coef, intercept = features.to_original(theta)
     weight, additive, multiplicative = (
         torch.from_numpy(getattr(design, name).copy())

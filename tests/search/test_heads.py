@@ -300,8 +300,9 @@ def test_what_is_kept_beside_the_features_is_bounded(small_data, monkeypatch):
     seen = []
     plain = heads.features.logits
     monkeypatch.setattr(
-        features, "logits", lambda theta, rows: seen.append(rows.stop - rows.start)
-        or plain(theta, rows)
+        features,
+        "logits",
+        lambda theta, rows: seen.append(rows.stop - rows.start) or plain(theta, rows),
     )
     everything(heads, data)
     assert max(seen) <= 256

@@ -139,9 +139,10 @@ def test_no_scale_is_better_than_the_profiled_one(seed, magnitude, spread):
             assert float(best.objective) <= float(other.objective) + 1e-9
 
 
-def test_effective_examples_are_the_examples_where_all_count_alike():
+def test_variance_is_that_of_the_objectives_estimate():
     ones = np.ones(66)
-    assert held_out("error", weight=ones).effective_examples == pytest.approx(66)
+    assert held_out("error", weight=ones).variance == pytest.approx(1 / 66)
     sizes = np.bincount(Y * 2 + G)
-    expected = 1 / (((1 / 6) ** 2) / sizes).sum()
-    assert held_out("worst-group", weight=ones).effective_examples == pytest.approx(expected)
+    mean = ((1 / 6) ** 2 / sizes).sum()
+    assert held_out("group-balanced", weight=ones).variance == pytest.approx(mean)
+    assert held_out("worst-group", weight=ones).variance == pytest.approx(1 / sizes.min())

@@ -69,6 +69,11 @@ class TableEncoder:
         return cls(numeric, tuple(selection.categorical), notes)
 
     @property
+    def one_vector(self) -> bool:
+        """Whether all features are the components of one vector, and so share a unit."""
+        return not self.categorical and len(self.numeric.widths) == 1 and not self.numeric.columns
+
+    @property
     def feature_names(self) -> list[str]:
         """The names of the P features, such as ``age``, ``features[7]`` or ``sex=Male``."""
         names = [column.feature_names for column in self.categorical]

@@ -30,6 +30,7 @@ from autobalance.runs.measure import measure_methods
 from autobalance.runs.pace import Pace
 from autobalance.runs.verdict import verdict
 from autobalance.runs.watch import Watch
+from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
 from autobalance.search.result import SearchResult
 from autobalance.space import SearchSpace
@@ -69,6 +70,8 @@ class FitRequest:
         What is searched and how finely; see :class:`~autobalance.space.SearchSpace`.
     start
         Name of a preset, path of a design file, or ``"auto"``.
+    constraints
+        Limits on other objectives, such as ``error<=0.3``.
     seed
         Of the folds and the bootstrap; nothing else is random.
     """
@@ -83,6 +86,7 @@ class FitRequest:
     parameters: tuple[str, ...] = DEFAULT_PARAMETERS
     dictionary: str = AUTO
     start: str = AUTO
+    constraints: tuple[str, ...] = ()
     seed: int = 0
 
     def parse_objective(self) -> Objective:
@@ -135,7 +139,21 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
     _introduce(data, folds, objective, request, watch)
     watch.stage("Preparing the features", 0.0)
     settings = SearchSettings()
-    bench = Workbench(train.features, train.y, train.g, weight, counts, folds, bound, settings)
+    bench = Workbench(
+        train.features,
+        train.y,
+        train.g,
+        weight,
+        counts,
+        folds,
+        bound,
+        settings,
+        constraints=[
+            Constraint.parse(text, objective.positive_class).bind(counts, request.empty_cells)
+            for text in request.constraints
+        ],
+        standardise=not data.encoder.one_vector,
+    )
     pace = Pace(watch, len(closed_forms(counts.n_groups)))
     heads = list(train_all(bench, space, pace.evaluation, pace.method))
     watch.stage("Measuring", 1.0)

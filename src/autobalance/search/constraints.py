@@ -116,9 +116,7 @@ class AugmentedLagrangian:
 
     def update(self, risks: Float[Tensor, "K G"], frequencies: Float[Tensor, "K G"]) -> None:
         """Move the multipliers after a round, and the penalty if the round gained too little."""
-        excess: Float[ndarray, "C"] = np.array(
-            [float(e) for e in self._excess(risks, frequencies)]
-        )
+        excess: Float[ndarray, "C"] = np.array([float(e) for e in self._excess(risks, frequencies)])
         self._multipliers = np.maximum(0.0, self._multipliers + self._penalty * excess)
         worst = max(float(excess.max()), 0.0)
         if worst > self._worst / _GROWTH:

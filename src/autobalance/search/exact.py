@@ -73,11 +73,12 @@ class ExactProblem:
     sharpness
         Sharpness κ of smooth maxima, per unit of cross-entropy.
     shrinkage
-        Strength of the pull of α towards the start, ``shrinkage / (2 n_eff) · ‖α‖²`` over the
-        entries that shape the loss. 1 corresponds to a normal prior of standard deviation 1 (in
-        logits or log weights) when each of the n_eff effective held-out examples counts as one
-        observation, n_eff = 1 / Σ_i v_i² for the weights v_i of the examples in the objective's
-        calibrating cross-entropy; for a balanced objective the rare cells keep it small.
+        Strength of the pull of α towards the start, ``shrinkage · V/2 · ‖α‖²`` over the entries
+        that shape the loss. V is the variance of the objective's held-out estimate for losses of
+        variance 1 (:meth:`~autobalance.objectives.BoundObjective.estimation_variance`), about
+        one over the number of examples it rests on. 1 then is a normal prior of standard
+        deviation 1, in logits or log weights, against that many observations; objectives that
+        rest on their rarest cells are pulled harder, because there the folds say less.
     constraints
         Limits on other objectives; see :mod:`autobalance.search.constraints`.
     profile_temperature
@@ -130,7 +131,7 @@ class ExactProblem:
             sharpness=sharpness,
             profile_temperature=profile_temperature,
         )
-        self.pull = shrinkage / self.held_out.effective_examples
+        self.pull = shrinkage * self.held_out.variance
         self.history: list[Evaluation] = []
         self._best: _Point | None = None
         self.started = time.perf_counter()

@@ -131,9 +131,7 @@ def _given_pairs(
     return [(np.unique(fit), np.unique(held_out)) for fit, held_out in pairs]
 
 
-def _affordable_folds(
-    n_folds: int, y: Integer[ndarray, "N"], counts: Counts
-) -> tuple[int, str]:
+def _affordable_folds(n_folds: int, y: Integer[ndarray, "N"], counts: Counts) -> tuple[int, str]:
     """At most as many folds as the rarest class has examples."""
     if n_folds < 2:
         raise DataError(f"cv is {n_folds}; use at least 2 folds, or a share for one split")

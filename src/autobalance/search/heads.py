@@ -173,9 +173,7 @@ class LinearHeads:
         for number, rows in enumerate(self.features.chunks):
             q, slope, delta = self._curvature_at(number, rows)
             a = delta * self.features.logits(vector, rows)
-            result += self.features.pull_back(
-                slope * (a - (q * a).sum(1, keepdim=True)), rows
-            )
+            result += self.features.pull_back(slope * (a - (q * a).sum(1, keepdim=True)), rows)
         return result
 
     def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
@@ -238,9 +236,7 @@ class LinearHeads:
         self.value_and_gradient(self.theta)
         return False, value, gradient
 
-    def outputs(
-        self, fold: Int[Tensor, "M"], row: Int[Tensor, "M"]
-    ) -> Float[Tensor, "M K"]:
+    def outputs(self, fold: Int[Tensor, "M"], row: Int[Tensor, "M"]) -> Float[Tensor, "M K"]:
         """Plain logits of head ``fold[m]`` on example ``row[m]``; rows ascending."""
         parts = []
         for rows in self.features.chunks:

@@ -85,7 +85,13 @@ class HeldOutRisk:
         self._share = example_weight / totals[self._cell]
         weights = objective.calibration_weights(self.frequencies).reshape(-1)
         self._calibration = self._share * weights[self._cell]
-        self.effective_examples = 1.0 / float((self._calibration**2).sum())
+        squares = torch.bincount(
+            self._cell, weights=example_weight**2, minlength=objective.present.size
+        )
+        effective = (totals**2 / squares.clamp_min(torch.finfo(squares.dtype).tiny)).reshape(
+            self._shape
+        )
+        self.variance = objective.estimation_variance(effective.numpy(), self.frequencies.numpy())
 
     def cell_means(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
         """Weighted mean of a value per example within each cell, 0 where a cell is empty."""
@@ -111,6 +117,11 @@ class HeldOutRisk:
             1.0 / float(scale.detach()),
             self._lagrangian.violation(risks.detach(), self.frequencies),
         )
+
+    def calibration_loss(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
+        """The cross-entropy, weighted over cells, that the temperature minimises."""
+        losses = torch.nn.functional.cross_entropy(logits, self.target, reduction="none")
+        return (self._calibration * losses).sum()
 
     def sharpen(self, risks: Float[Tensor, "K G"]) -> None:
         """Raise the price of the constraints that these risks break."""

@@ -1,0 +1,171 @@
+"""The linear model: its arithmetic, its files, and what is refused when they are read."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import softmax
+
+from autobalance.errors import ArtifactError
+from autobalance.model import JSON_FILE, VERSION, WEIGHTS_FILE, LinearModel
+
+RNG = np.random.default_rng(0)
+MODEL = LinearModel(("a", None, 3), RNG.normal(size=(3, 4)), RNG.normal(size=3), 0.7)
+X = RNG.normal(size=(10, 4))
+
+
+def test_the_largest_logit_decides_whatever_the_temperature():
+    logits = X @ MODEL.coef.T + MODEL.intercept
+    np.testing.assert_array_equal(MODEL.predict(X), logits.argmax(1))
+    np.testing.assert_allclose(MODEL.probabilities(X), softmax(logits / 0.7, axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(MODEL.probabilities(X).argmax(1), MODEL.predict(X))
+
+
+def test_probabilities_of_extreme_logits_stay_finite():
+    probabilities = MODEL.probabilities(1e200 * X)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(1), 1.0)
+
+
+def test_float32_features_are_read_in_double_precision():
+    np.testing.assert_allclose(MODEL.logits(X.astype(np.float32)), MODEL.logits(X), atol=1e-5)
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+labels = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | finite
+    | st.text(st.characters(exclude_categories=["Cs"]))
+)
+
+
+@given(
+    st.lists(labels, min_size=1, max_size=4),
+    st.integers(0, 3),
+    st.data(),
+    st.floats(1e-300, 1e300),
+)
+def test_files_round_trip_exactly(tmp_path_factory, classes, width, data, temperature):
+    coef = data.draw(hnp.arrays(np.float64, (len(classes), width), elements=finite))
+    intercept = data.draw(hnp.arrays(np.float64, len(classes), elements=finite))
+    folder = tmp_path_factory.mktemp("model")
+    extra = {"columns": ["x", "ü"], "scale": 0.1}
+    LinearModel(tuple(classes), coef, intercept, temperature).write(folder, extra)
+    again, read = LinearModel.read(folder)
+    assert repr(again.classes) == repr(tuple(classes))
+    np.testing.assert_array_equal(again.coef, coef)
+    np.testing.assert_array_equal(again.intercept, intercept)
+    assert again.temperature == temperature
+    assert read == extra
+    assert sorted(p.name for p in folder.iterdir()) == [JSON_FILE, WEIGHTS_FILE]
+
+
+def assert_one_sentence(error):
+    text = str(error.value)
+    assert "\n" not in text
+    assert len(text) < 500
+
+
+def written(tmp_path, **changes):
+    MODEL.write(tmp_path, {"a": 1})
+    path = tmp_path / JSON_FILE
+    document = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({k: v for k, v in document.items() if v != "gone"}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"version": VERSION + 1}, "upgrade"),
+        ({"version": "1"}, "no valid version"),
+        ({"format": "autobalance-design"}, "is not an autobalance-model file"),
+        ({"classes": "gone"}, "damaged"),
+        ({"classes": 3}, "damaged"),
+        ({"classes": [{"a": 1}, 2, 3]}, "damaged"),
+        ({"classes": ["a", "b"]}, "does not fit"),
+        ({"features": 5}, "does not fit"),
+        ({"features": "many"}, "damaged"),
+        ({"features": "gone"}, "damaged"),
+        ({"temperature": 0.0}, "does not fit"),
+        ({"temperature": -1.0}, "does not fit"),
+        ({"temperature": None}, "damaged"),
+        ({"extra": 3}, "damaged"),
+    ],
+)
+def test_a_damaged_description_is_refused(tmp_path, changes, said):
+    with pytest.raises(ArtifactError, match=said) as error:
+        LinearModel.read(written(tmp_path, **changes))
+    assert_one_sentence(error)
+
+
+def test_an_infinite_temperature_is_refused(tmp_path):
+    path = written(tmp_path) / JSON_FILE
+    path.write_text(path.read_text().replace('"temperature": 0.7', '"temperature": 1e999'))
+    with pytest.raises(ArtifactError, match="does not fit"):
+        LinearModel.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[1]", b"NaN", b"[" * 100_000])
+def test_a_file_that_is_no_description_is_refused(tmp_path, content):
+    (written(tmp_path) / JSON_FILE).write_bytes(content)
+    with pytest.raises(ArtifactError) as error:
+        LinearModel.read(tmp_path)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, -8])
+def test_numbers_that_were_cut_off_are_refused(tmp_path, cut):
+    path = written(tmp_path) / WEIGHTS_FILE
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ArtifactError, match="damaged") as error:
+        LinearModel.read(tmp_path)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"coef": MODEL.coef},
+        {"coef": MODEL.coef, "intercept": MODEL.intercept[:2]},
+        {"coef": MODEL.coef[:, :3], "intercept": MODEL.intercept},
+        {"coef": MODEL.coef * np.nan, "intercept": MODEL.intercept},
+        {"coef": MODEL.coef, "intercept": MODEL.intercept + np.inf},
+    ],
+    ids=["missing", "short", "narrow", "nan", "inf"],
+)
+def test_numbers_that_do_not_fit_are_refused(tmp_path, tensors):
+    safetensors.numpy.save_file(
+        {k: np.ascontiguousarray(v) for k, v in tensors.items()}, written(tmp_path) / WEIGHTS_FILE
+    )
+    with pytest.raises(ArtifactError) as error:
+        LinearModel.read(tmp_path)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize("name", [JSON_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named(tmp_path, name):
+    (written(tmp_path) / name).unlink()
+    with pytest.raises(ArtifactError, match=name):
+        LinearModel.read(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    for folder in (tmp_path / "nowhere", tmp_path / "file" / "below"):
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(ArtifactError, match="cannot write"):
+            MODEL.write(folder, {})
+    (tmp_path / WEIGHTS_FILE).mkdir()
+    with pytest.raises(ArtifactError, match="cannot write"):
+        MODEL.write(tmp_path, {})
+
+
+def test_a_label_that_no_file_can_hold_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="labels"):
+        LinearModel(("\ud800",), MODEL.coef[:1], MODEL.intercept[:1]).write(tmp_path, {})

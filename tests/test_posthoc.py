@@ -1,0 +1,83 @@
+"""The tuned bias against a grid and another optimiser."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from autobalance.counts import Counts
+from autobalance.objectives import Objective
+from autobalance.posthoc import tune_bias
+from autobalance.search.heldout import HeldOutRisk
+
+
+def held_out_examples(classes=3, rows=200, groups=2, objective="balanced", seed=0, **options):
+    rng = np.random.default_rng(seed)
+    share = np.geomspace(1, 0.15, classes)
+    y = np.concatenate(
+        [np.repeat(np.arange(classes), groups), rng.choice(classes, rows, p=share / share.sum())]
+    )
+    g = np.concatenate([np.tile(np.arange(groups), classes), rng.integers(groups, size=rows)])
+    logits = 2.0 * rng.normal(size=(len(y), classes)) + 1.5 * np.eye(classes)[y]
+    logits += 2 * np.log(share)  # biased towards the frequent classes
+    counts = Counts.from_codes(y, g, tuple(range(classes)), tuple(range(groups)))
+    bound = Objective.parse(objective).bind(counts)
+    risk = HeldOutRisk(
+        torch.from_numpy(y),
+        torch.from_numpy(g),
+        torch.ones(len(y), dtype=torch.float64),
+        bound,
+        sharpness=20.0,
+        **options,
+    )
+    return risk, torch.from_numpy(logits)
+
+
+def value(risk, logits, bias):
+    return float(risk(logits + torch.as_tensor(np.asarray(bias, dtype=float))).objective)
+
+
+@pytest.mark.parametrize("objective", ["error", "balanced", "worst-class", "worst-group"])
+def test_two_classes_agree_with_a_grid(objective):
+    risk, logits = held_out_examples(2, objective=objective)
+    bias = tune_bias(risk, logits)
+    best = 0.0
+    for width, count in ((8.0, 81), (0.25, 51)):
+        grid = best + np.linspace(-width, width, count)
+        best = grid[np.argmin([value(risk, logits, [-b / 2, b / 2]) for b in grid])]
+    assert bias[1] - bias[0] == pytest.approx(best, abs=0.02)
+
+
+@pytest.mark.parametrize("profile", [True, False])
+@pytest.mark.parametrize("objective", ["balanced", "group-balanced", "worst-group"])
+def test_it_is_no_worse_than_a_search_without_derivatives(objective, profile):
+    risk, logits = held_out_examples(objective=objective, profile_temperature=profile)
+    bias = tune_bias(risk, logits)
+    other = minimize(
+        lambda b: value(risk, logits, [*b, 0.0]),
+        np.zeros(2),
+        method="Nelder-Mead",
+        options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 1000},
+    )
+    assert value(risk, logits, bias) <= other.fun + 1e-5
+    assert value(risk, logits, bias) < value(risk, logits, np.zeros(3)) - 0.01
+
+
+def test_it_undoes_a_bias_that_was_added():
+    risk, logits = held_out_examples()
+    bias = tune_bias(risk, logits)
+    added = np.array([0.7, -0.4, 1.2])
+    again = tune_bias(risk, logits + torch.from_numpy(added))
+    np.testing.assert_allclose(again + added - added.mean(), bias, atol=2e-2)
+
+
+def test_it_has_mean_zero_and_is_deterministic():
+    risk, logits = held_out_examples()
+    bias = tune_bias(risk, logits)
+    assert abs(bias.mean()) < 1e-12
+    np.testing.assert_array_equal(bias, tune_bias(risk, logits))
+
+
+def test_useless_logits_get_a_finite_bias():
+    risk, logits = held_out_examples()
+    assert np.isfinite(tune_bias(risk, torch.zeros_like(logits))).all()
