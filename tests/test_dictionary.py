@@ -90,8 +90,10 @@ def test_log_prior_counts_an_empty_cell_as_half_an_example():
 
 @pytest.mark.parametrize(
     "name",
-    ["", "classes", "class:2", "cluster", "cluster:0", "rank", "rank:1", "log-prior:2", "auto"]
-    + ["cell-class", "cell-cell", "cluster:-1", "cluster:2.5", "cluster:2 ", "Class"],
+    [
+        *("", "classes", "Class", "class:2", "cell-class", "cell-cell", "auto", "log-prior:2"),
+        *("cluster", "cluster:0", "cluster:-1", "cluster:2.5", "cluster:2 ", "rank", "rank:1"),
+    ],
 )
 def test_unknown_names_are_refused(name):
     with pytest.raises(DesignError, match="dictionary"):

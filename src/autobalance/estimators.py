@@ -72,6 +72,10 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         scikit-learn splitter, or an iterable of (train, validation) positions.
     shrinkage
         Pull towards the start; 1 (default) is a standard normal prior in logits and log weights.
+    required_gain
+        Standard errors by which the gain of a designed loss on the folds must exceed its optimism
+        for the loss to replace its closed-form start (default 1). ``None`` always takes the lowest
+        point found. See :mod:`autobalance.search.evidence`.
     constraints
         Limits on other objectives, such as ``("error<=0.3",)``: held-out cross-entropy in nats.
     sharpness
@@ -140,6 +144,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         ridge: float = DEFAULT_RIDGE,
         cv: Any = 5,
         shrinkage: float = 1.0,
+        required_gain: float | None = 1.0,
         constraints: Sequence[str] = (),
         sharpness: float = DEFAULT_SHARPNESS,
         profile_temperature: bool = True,
@@ -159,6 +164,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         self.ridge = ridge
         self.cv = cv
         self.shrinkage = shrinkage
+        self.required_gain = required_gain
         self.constraints = constraints
         self.sharpness = sharpness
         self.profile_temperature = profile_temperature
@@ -253,6 +259,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
                 self.sharpness,
                 self.shrinkage,
                 self.profile_temperature,
+                self.required_gain,
                 self.max_evaluations,
                 self.tolerance,
                 self.precision,

@@ -29,8 +29,9 @@ def by_autograd(case):
     """∂ over (w, l, δ) of Σ s ⟨∂loss/∂z, u⟩ with z and u detached, by double backward."""
     values = [case[name].clone().requires_grad_() for name in LossDerivatives._fields]
     total = 0.0
-    for z, u, s in zip(case["logits"], case["tangents"], case["example_weight"], strict=True):
-        z = z.T.clone().requires_grad_()
+    columns = (case[name] for name in ("logits", "tangents", "example_weight"))
+    for logits, u, s in zip(*columns, strict=True):
+        z = logits.T.clone().requires_grad_()
         losses = adjusted_cross_entropy(
             z, case["target"], *values, group=case["group"], reduction="none"
         )

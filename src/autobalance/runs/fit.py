@@ -32,7 +32,7 @@ from autobalance.runs.verdict import verdict
 from autobalance.runs.watch import Watch
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
-from autobalance.search.result import SearchResult
+from autobalance.search.result import START_KEPT, SearchResult
 from autobalance.space import SearchSpace
 from autobalance.workbench import (
     DEFAULT_PARAMETERS,
@@ -183,7 +183,9 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         "space": space.describe(),
         "search": {"start": start_name, **_search_facts(ours.result, settings)},
         "basis": basis,
-        "verdict": verdict(str(objective), basis, methods, examples),
+        "verdict": " ".join(
+            [verdict(str(objective), basis, methods, examples), *_kept(ours.result, start_name)]
+        ),
         "methods": methods,
         "settings": _settings(request),
         "versions": _versions(),
@@ -257,6 +259,15 @@ def _introduce(
 
 def _held_out(cv: int | float, folds: Folds) -> str:
     return f"one split of {cv:g}" if len(folds) == 1 else f"{len(folds)} folds"
+
+
+def _kept(result: SearchResult, start_name: str) -> list[str]:
+    if result.status != START_KEPT:
+        return []
+    return [
+        f"AutoBalance kept the closed form that it started from ({start_name}), with its ridge "
+        "tuned: no other loss stood out on the folds."
+    ]
 
 
 def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,10 +29,11 @@ from autobalance.errors import SearchError
 from autobalance.objectives import DEFAULT_SHARPNESS, BoundObjective
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.descent import BestPoint, Slope, descend
+from autobalance.search.evidence import paired_gain
 from autobalance.search.folds import Folds
 from autobalance.search.heads import LinearHeads
 from autobalance.search.heldout import HeldOutRisk
-from autobalance.search.result import Evaluation, SearchResult
+from autobalance.search.result import START_KEPT, Evaluation, SearchResult
 from autobalance.space import SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -147,6 +148,11 @@ class ExactProblem:
             raise LookupError("only the best point of a search is kept")
         return self._best
 
+    @property
+    def constrained(self) -> bool:
+        """Whether there are limits on other objectives."""
+        return self.held_out.constrained
+
     def constraints_kept(self, alpha: Float[ndarray, "A"]) -> bool:
         """Whether no limit is exceeded at the best point (always, without constraints)."""
         return self.at(alpha).evaluation.violation <= _FEASIBLE
@@ -216,9 +222,13 @@ def exact_search(
     *,
     max_evaluations: int = 60,
     tolerance: float = 1e-4,
+    required_gain: float | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Minimise the held-out objective over α, from α = 0.
+
+    The ridge is tuned first with the loss as it starts, then everything together. If the loss is to
+    move, its gain over the start must stand out from the noise of the held-out examples.
 
     Parameters
     ----------
@@ -229,41 +239,64 @@ def exact_search(
     tolerance
         Stop when a step lowers the objective by less than this, in nats: far below what held-out
         examples can tell apart.
+    required_gain
+        Standard errors by which the held-out gain over the start must exceed its optimism;
+        otherwise the start is kept, with its tuned ridge. ``None`` always takes the lowest point.
+        With constraints, which the start may not keep, the rule is not applied. See
+        :mod:`autobalance.search.evidence`.
     progress
         Called with every evaluation.
 
     Returns
     -------
     SearchResult
-        With the best α seen, which need not be the last.
+        With the best α seen, which need not be the last, or the start.
     """
     space = problem.space
     reach = np.full(space.dimension, _BOX)
     reach[space.n_loss_values :] = _RIDGE_BOX
     best = BestPoint(_reporting(problem, progress), max_evaluations)
-    start = np.zeros(space.dimension)
+    alpha = np.zeros(space.dimension)
+    start: _Point | None = None
+    if space.n_loss_values and not problem.constrained:
+        fixed_loss = [(0.0, 0.0)] * space.n_loss_values + space.bounds[space.n_loss_values :]
+        descend(best, alpha, fixed_loss, reach, tolerance)
+        alpha = best.alpha
+        start = problem.at(alpha)
     for _ in range(_MAX_ROUNDS):
-        status = descend(best, start, space.bounds, reach, tolerance)
+        status = descend(best, alpha, space.bounds, reach, tolerance)
         if status == "iteration limit" or problem.constraints_kept(best.alpha):
             break
         problem.sharpen_constraints(best.alpha)
-        start = best.forget()
+        alpha = best.forget()
     point = problem.at(best.alpha)
     if point.evaluation.violation > _FEASIBLE:
         status = "infeasible"
     message = _message(status, best.alpha, space)
+    statistics: dict[str, Any] = {}
+    if start is not None:
+        gain = paired_gain(problem.held_out, start.logits, point.logits)
+        statistics |= {"gain": gain.value, "gain_standard_error": gain.standard_error}
+        if required_gain is not None and not gain.stands_out(space.n_loss_values, required_gain):
+            point, status = start, START_KEPT
+            message = (
+                "the starting loss is kept, with its ridge tuned: the best loss found gains "
+                f"{max(gain.value, 0.0):.4f} nats on the folds, no more than the noise of "
+                f"{space.n_loss_values} searched values can feign"
+            )
     evaluations = len(problem.history)
-    logger.info("search %s after %d evaluations: %.5f", status, evaluations, best.value)
+    logger.info("search: %s after %d evaluations: %s", status, evaluations, message)
     return SearchResult(
-        design=space.design(best.alpha),
-        alpha=best.alpha,
+        design=space.design(point.evaluation.alpha),
+        alpha=point.evaluation.alpha,
         value=point.evaluation.objective,
         status=status,
         message=message,
         history=tuple(problem.history),
         held_out_logits=point.logits.numpy(),
         held_out_rows=problem.held_out_rows,
-        statistics={
+        statistics=statistics
+        | {
             "evaluations": evaluations,
             "curvature_products": problem.heads.products,
             "seconds": time.perf_counter() - problem.started,

@@ -75,6 +75,7 @@ class HeldOutRisk:
         self.target = target
         self.objective = objective
         self.sharpness = sharpness
+        self.constrained = len(constraints) > 0
         self._lagrangian = AugmentedLagrangian(constraints, sharpness)
         self.profile_temperature = profile_temperature
         self._shape = (shape[0], shape[1])
@@ -104,12 +105,26 @@ class HeldOutRisk:
         """Error rate of each cell when the plain logits decide."""
         return self.cell_means((logits.argmax(1) != self.target).double())
 
+    def cell_variances_of_mean(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
+        """Squared standard error of each cell's mean of a value per example."""
+        deviation = values - self.cell_means(values).reshape(-1)[self._cell]
+        return self.cell_means(self._share * deviation**2)
+
+    def example_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+        """Cross-entropy of each example after the temperature."""
+        scaled = self._scale(logits) * logits
+        return torch.nn.functional.cross_entropy(scaled, self.target, reduction="none")
+
+    def objective_of(self, risks: Float[Tensor, "K G"]) -> Float[Tensor, ""]:
+        """The objective of cell risks, with smooth maxima."""
+        return self.objective.risk(risks, self.frequencies, self.sharpness)
+
     def __call__(self, logits: Float[Tensor, "M K"]) -> HeldOutValue:
         """Objective of these held-out logits, differentiable in them, temperature included."""
-        scale = self._profiled_scale(logits) if self.profile_temperature else logits.new_ones(())
+        scale = self._scale(logits)
         losses = torch.nn.functional.cross_entropy(scale * logits, self.target, reduction="none")
         risks = self.cell_means(losses)
-        value = self.objective.risk(risks, self.frequencies, self.sharpness)
+        value = self.objective_of(risks)
         return HeldOutValue(
             value + self._lagrangian.term(risks, self.frequencies),
             value,
@@ -117,6 +132,9 @@ class HeldOutRisk:
             1.0 / float(scale.detach()),
             self._lagrangian.violation(risks.detach(), self.frequencies),
         )
+
+    def _scale(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
+        return self._profiled_scale(logits) if self.profile_temperature else logits.new_ones(())
 
     def calibration_loss(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
         """The cross-entropy, weighted over cells, that the temperature minimises."""

@@ -12,6 +12,10 @@ from numpy import ndarray
 from autobalance.design import LossDesign
 
 
+START_KEPT = "start kept"
+"""Status of a search that found nothing better than its start."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation of the held-out objective, without penalties for constraints or shrinkage."""
@@ -42,8 +46,9 @@ class SearchResult:
         Held-out objective there (smooth, in cross-entropy, temperature profiled out). It chose the
         design, so it is optimistic.
     status
-        ``"converged"``, ``"iteration limit"``, ``"stalled"`` when no step decreased further, or
-        ``"infeasible"`` when a constraint is still broken.
+        ``"converged"``, ``"iteration limit"``, ``"stalled"`` when no step decreased further,
+        ``"start kept"`` when the gain did not stand out from noise, or ``"infeasible"`` when a
+        constraint is still broken.
     message
         The status in words, with what to change if anything.
     history

@@ -1,0 +1,93 @@
+"""The gain of a search against the noise of the examples that chose it."""
+
+import numpy as np
+import pytest
+import torch
+
+from autobalance import AutoBalanceClassifier
+from autobalance.counts import Counts
+from autobalance.objectives import Objective
+from autobalance.search.evidence import Gain, paired_gain
+from autobalance.search.heldout import HeldOutRisk
+
+
+def held_out(rng, sizes, objective="group-balanced"):
+    y = np.repeat([0, 0, 1, 1], sizes)
+    g = np.repeat([0, 1, 0, 1], sizes)
+    counts = Counts.from_codes(y, g, ("a", "b"), ("x", "y"))
+    bound = Objective.parse(objective).bind(counts)
+    risk = HeldOutRisk(
+        torch.from_numpy(y),
+        torch.from_numpy(g),
+        torch.ones(len(y), dtype=torch.float64),
+        bound,
+        sharpness=20.0,
+        profile_temperature=False,
+    )
+    return risk, y
+
+
+def test_standard_error_is_that_of_resampled_gains():
+    rng = np.random.default_rng(0)
+    sizes = [40, 60, 80, 100]
+    risk, y = held_out(rng, sizes)
+    before = torch.from_numpy(rng.normal(size=(len(y), 2)))
+    after = before + torch.from_numpy(0.5 * rng.normal(size=(len(y), 2)))
+    found = paired_gain(risk, before, after)
+    difference = (risk.example_losses(before) - risk.example_losses(after)).numpy()
+    edges = np.cumsum([0, *sizes])
+    means = np.zeros(4000)
+    for a, b in zip(edges, edges[1:], strict=False):
+        means += rng.choice(difference[a:b], (4000, b - a)).mean(1) / 4
+    assert found.value == pytest.approx(
+        np.mean([difference[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)]), abs=1e-9
+    )
+    assert found.standard_error == pytest.approx(means.std(), rel=0.06)
+
+
+def test_more_searched_values_need_more_gain():
+    gain = Gain(0.03, 0.01)
+    assert gain.stands_out(searched=3, required=1.0)
+    assert not gain.stands_out(searched=5, required=1.0)
+    assert not Gain(0.0, 0.0).stands_out(searched=1, required=0.0)
+
+
+SEEDS = range(12)
+
+
+def data(seed, planted):
+    """Two shifted normal classes, for which logit adjustment is optimal; or a group that misleads.
+
+    In the second, one feature points the wrong way in one group, so that a design by cell has
+    something to find that plain cross-entropy has not.
+    """
+    rng = np.random.default_rng(seed)
+    n = 500
+    y = (rng.random(n) < 0.15).astype(int)
+    X = rng.normal(size=(n, 2))
+    X[:, 0] += 1.5 * y
+    group = np.zeros(n, dtype=int)
+    if planted:
+        group = (rng.random(n) < 0.5).astype(int)
+        X[:, 0] -= 3.0 * y * group
+        X[:, 1] += 2.5 * y
+    return X, y, group
+
+
+def test_a_start_that_is_optimal_is_kept():
+    moved = 0
+    for seed in SEEDS:
+        X, y, _ = data(seed, planted=False)
+        model = AutoBalanceClassifier("balanced", random_state=0).fit(X, y)
+        moved += model.result_.status != "start kept"
+    assert moved <= 1
+
+
+def test_a_planted_gain_is_found():
+    found = 0
+    for seed in SEEDS:
+        X, y, group = data(seed, planted=True)
+        model = AutoBalanceClassifier("worst-group", start="cross-entropy", random_state=0)
+        model.fit(X, y, sensitive_features=group)
+        found += model.result_.status != "start kept"
+    assert found >= 11
