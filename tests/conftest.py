@@ -6,9 +6,13 @@ from pathlib import Path
 import hypothesis
 import jaxtyping
 import pytest
+import torch
 
 DATA_VARIABLE = "AUTOBALANCE_DATA"
 
+# The tests' tensors are small: on a busy machine several threads wait for each other far longer
+# than they work.
+torch.set_num_threads(1)
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 

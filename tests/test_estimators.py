@@ -233,3 +233,15 @@ def test_refusals_name_what_and_how(grouped):
     dropped = AutoBalanceClassifier("worst-group", empty_cells="drop", random_state=0)
     dropped.fit(X, y, sensitive_features=emptied)
     assert np.isfinite(dropped.coef_).all()
+
+
+def test_separable_data_without_a_ridge_ends_finite():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [60, 20])
+    X = rng.normal(size=(80, 3)) + 20.0 * y[:, None]
+    model = AutoBalanceClassifier(parameters=("weight", "additive"), ridge=0.0, random_state=0)
+    model.fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.score(X, y) == 1.0
+    with pytest.raises(DesignError, match="ridge"):
+        AutoBalanceClassifier(ridge=0.0).fit(X, y)

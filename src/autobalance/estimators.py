@@ -66,7 +66,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         ``"exp"`` (default) or the paper's ``"sigmoid"`` for δ.
     ridge
         Strength μ of μ/2 ‖θ‖² beside the mean loss, or its start if it is searched. Features are
-        standardised, so 0.01 is a moderate value for any data.
+        standardised, so 0.01 is a moderate value for any data. Below 1e-6, and so at 0, it counts
+        as 1e-6: without any, separable data has no finite optimum.
     cv
         Held-out data: a number of stratified folds (default 5), a share for one split, a
         scikit-learn splitter, or an iterable of (train, validation) positions.

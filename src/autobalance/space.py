@@ -80,7 +80,8 @@ class SearchSpace:
         Parameters
         ----------
         start
-            The design at α = 0, with a positive ridge: a preset or any saved design.
+            The design at α = 0: a preset or any saved design. Its ridge is positive, or, if it is not
+        searched, may be 0.
         parameters
             Any subset of weight, additive, multiplicative, ridge; the others keep their start.
         dictionary
@@ -104,7 +105,7 @@ class SearchSpace:
             )
         if parametrisation not in PARAMETRISATIONS:
             raise DesignError(f"parametrisation {parametrisation!r} is not 'exp' or 'sigmoid'")
-        if start.ridge is None or start.ridge <= 0:
+        if start.ridge is None or ("ridge" in parameters and start.ridge == 0):
             raise DesignError("the starting design has no positive ridge; set one, such as 0.01")
         kinds = [name for name in LOSS_PARAMETERS if name in parameters]
         names = dict.fromkeys(kinds, dictionary) if isinstance(dictionary, str) else dictionary

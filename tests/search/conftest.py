@@ -95,15 +95,6 @@ class SmallData:
         )
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Tensors this small are slowed down by a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def small_data():
     return SmallData

@@ -1,5 +1,7 @@
 """The gain of a search against the noise of the examples that chose it."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -37,10 +39,10 @@ def test_standard_error_is_that_of_resampled_gains():
     difference = (risk.example_losses(before) - risk.example_losses(after)).numpy()
     edges = np.cumsum([0, *sizes])
     means = np.zeros(4000)
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         means += rng.choice(difference[a:b], (4000, b - a)).mean(1) / 4
     assert found.value == pytest.approx(
-        np.mean([difference[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)]), abs=1e-9
+        np.mean([difference[a:b].mean() for a, b in itertools.pairwise(edges)]), abs=1e-9
     )
     assert found.standard_error == pytest.approx(means.std(), rel=0.06)
 

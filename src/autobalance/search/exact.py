@@ -135,6 +135,7 @@ class ExactProblem:
         self.pull = shrinkage * self.held_out.variance
         self.history: list[Evaluation] = []
         self._best: _Point | None = None
+        self.stalled = 0
         self.started = time.perf_counter()
 
     @property
@@ -171,7 +172,11 @@ class ExactProblem:
         if self._best is not None:
             heads.theta = self._best.theta  # nearer than the last trial of a line search
         heads.set_loss(values.detached())
-        heads.fit()
+        if not heads.fit():
+            self.stalled += 1
+            logger.warning(
+                "training stalled before its tolerance at ridge %.1e", float(values.ridge.detach())
+            )
         logits = heads.outputs(self._fold, self._row).requires_grad_()
         outcome = self.held_out(logits)
         (cotangent,) = torch.autograd.grad(outcome.total, logits)
@@ -259,8 +264,10 @@ def exact_search(
     alpha = np.zeros(space.dimension)
     start: _Point | None = None
     if space.n_loss_values and not problem.constrained:
-        fixed_loss = [(0.0, 0.0)] * space.n_loss_values + space.bounds[space.n_loss_values :]
-        descend(best, alpha, fixed_loss, reach, tolerance)
+        best(alpha)
+        if space.search_ridge:
+            fixed_loss = [(0.0, 0.0)] * space.n_loss_values + space.bounds[-1:]
+            descend(best, alpha, fixed_loss, reach, tolerance)
         alpha = best.alpha
         start = problem.at(alpha)
     for _ in range(_MAX_ROUNDS):
@@ -299,6 +306,7 @@ def exact_search(
         | {
             "evaluations": evaluations,
             "curvature_products": problem.heads.products,
+            "stalled_trainings": problem.stalled,
             "seconds": time.perf_counter() - problem.started,
             "folds": problem.heads.theta.shape[0],
         },
