@@ -80,8 +80,8 @@ class SearchSpace:
         Parameters
         ----------
         start
-            The design at α = 0: a preset or any saved design. Its ridge is positive, or, if it is not
-        searched, may be 0.
+            The design at α = 0: a preset or any saved design. Its ridge is positive, or may be 0 if
+            it is not searched.
         parameters
             Any subset of weight, additive, multiplicative, ridge; the others keep their start.
         dictionary

@@ -11,7 +11,6 @@ from numpy import ndarray
 
 from autobalance.design import LossDesign
 
-
 START_KEPT = "start kept"
 """Status of a search that found nothing better than its start."""
 
