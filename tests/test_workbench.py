@@ -142,8 +142,8 @@ def test_features_are_never_written_to():
     ("objective", "name"),
     [
         ("error", "cross-entropy"),
-        ("balanced", "weighted"),
-        ("worst-class", "weighted"),
+        ("balanced", "logit-adjustment"),
+        ("worst-class", "logit-adjustment"),
         ("worst-group", "group-la"),
         ("0.1*error+0.9*equalized-odds", "group-la"),
     ],
