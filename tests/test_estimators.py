@@ -150,6 +150,12 @@ def test_scorer_is_the_hand_computed_error(grouped):
         assert found == pytest.approx(expected, abs=1e-12)
 
 
+def test_scorer_refuses_weights_that_do_not_fit():
+    for weight in ([1.0], [-1.0, 1.0], [0.0, 0.0]):
+        with pytest.raises(DataError, match="sample_weight"):
+            objective_error([0, 1], [0, 1], sample_weight=weight)
+
+
 @pytest.mark.parametrize(
     "cv", [0.3, TimeSeriesSplit(3), GroupKFold(3), [(range(0, 300), range(300, 600))]]
 )
@@ -243,5 +249,40 @@ def test_separable_data_without_a_ridge_ends_finite():
     model.fit(X, y)
     assert np.isfinite(model.coef_).all()
     assert model.score(X, y) == 1.0
-    with pytest.raises(DesignError, match="ridge"):
-        AutoBalanceClassifier(ridge=0.0).fit(X, y)
+    searched = AutoBalanceClassifier(ridge=0.0, random_state=0).fit(X, y)
+    assert searched.result_.history[0].ridge == pytest.approx(1e-6)
+
+
+@pytest.mark.usefixtures("plain_calls")  # as a search over np.arange would pass them
+def test_parameters_from_numpy_survive_saving(tmp_path, grouped):
+    X, y, _ = grouped
+    model = AutoBalanceClassifier(
+        parameters=np.array(["weight", "ridge"]),
+        max_evaluations=np.int64(5),
+        ridge=np.float32(0.5),
+        random_state=np.int64(3),
+        cv=GroupKFold(3),
+    ).fit(X, y, groups=np.arange(len(y)) // 4)
+    model.save(tmp_path / "model")
+    loaded = AutoBalanceClassifier.load(tmp_path / "model")
+    assert loaded.parameters == ("weight", "ridge")
+    assert (loaded.max_evaluations, loaded.ridge, loaded.random_state) == (5, 0.5, 3)
+    assert loaded.cv == 5  # a splitter is not saved
+
+
+def test_weight_zero_is_leaving_out_for_groups_too(grouped):
+    X, y, group = grouped
+    extra = np.append(group, ["c"] * 5)
+    settings = {"objective": "group-balanced", "random_state": 0, "cv": [CUT]}
+    weighted = AutoBalanceClassifier(**settings).fit(
+        np.vstack([X, X[:5]]),
+        np.append(y, y[:5]),
+        sensitive_features=extra,
+        sample_weight=np.append(np.ones(600), np.zeros(5)),
+    )
+    plain = AutoBalanceClassifier(**settings).fit(X, y, sensitive_features=group)
+    assert weighted.design_.counts == plain.design_.counts
+    np.testing.assert_allclose(weighted.coef_, plain.coef_, atol=1e-4)
+
+
+CUT = (np.arange(0, 400), np.arange(400, 600))

@@ -169,8 +169,8 @@ def test_a_ridge_outside_the_usual_range_stays_reachable():
         ({"dictionary": "columns"}, "'columns' is unknown"),
         ({"dictionary": {"weight": "class"}}, "no dictionary is named for 'additive'"),
         ({"parametrisation": "softplus"}, "not 'exp' or 'sigmoid'"),
-        ({"start": a_start(ridge=None)}, "no positive ridge"),
-        ({"start": a_start(ridge=0.0)}, "no positive ridge"),
+        ({"start": a_start(ridge=None)}, "has no ridge"),
+        ({"dictionary": {"weight": "class", "additive": "class", "ridge": "class"}}, "'ridge'"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(arguments, said):

@@ -77,7 +77,9 @@ DropClasses = Annotated[
     list[str] | None,
     typer.Option("--drop-class", metavar="LABEL", help="Leave out a class; repeatable."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the folds and of the bootstrap.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the library logs.")]
 
 
@@ -202,7 +204,7 @@ def fit(
     with _watching(verbose) as watch:
         watch.stage(f"Reading {table.name}")
         rows = request.columns.read_to_fit(table)
-        folder = out or Path(f"autobalance-{table.name.split('.')[0]}")
+        folder = out or Path(f"autobalance-{table.name.removesuffix('.gz').rpartition('.')[0]}")
         run = _fit_into(folder, rows, request, watch)
     _print_run(run, folder)
 

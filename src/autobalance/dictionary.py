@@ -77,7 +77,7 @@ def _columns(name: str, counts: Counts) -> csr_array:
     if (kind == "cluster" and number < 1) or (kind == "rank" and number < 2):
         raise DesignError(f"dictionary {name!r}: clusters need C >= 1 and ranks need M >= 2 knots")
     if kind == "cluster":
-        matrix = _clusters(sizes, number)
+        matrix = _clusters(sizes, min(number, len(sizes)))
     elif kind == "rank":
         matrix = _rank_hats(sizes, min(number, len(sizes)))
     elif kind == "log-prior":
@@ -87,7 +87,12 @@ def _columns(name: str, counts: Counts) -> csr_array:
     return csr_array(matrix if by_cell else kron(matrix, np.ones((counts.n_groups, 1))))
 
 
-def choose_dictionary(counts: Counts, kinds: int, held_out_share: float = 1.0) -> Dictionary:
+def choose_dictionary(
+    counts: Counts,
+    kinds: int,
+    held_out_share: float = 1.0,
+    examples: Float[ndarray, "K G"] | None = None,
+) -> Dictionary:
     """Take the finest dictionary that the held-out examples can carry.
 
     Every column must be seen by at least 20 held-out examples, and all ``kinds`` vectors together
@@ -101,6 +106,8 @@ def choose_dictionary(counts: Counts, kinds: int, held_out_share: float = 1.0) -
         How many of w, l and δ are searched, each with this dictionary.
     held_out_share
         Share of the examples that validate at some point: 1 for k folds.
+    examples
+        Examples per cell where ``counts`` holds sums of weights, whose scale means nothing here.
     """
     unit, prefix = ("class", "") if counts.n_groups == 1 else ("cell", "cell-")
     n_units = counts.n_classes if counts.n_groups == 1 else counts.values.size
@@ -111,7 +118,7 @@ def choose_dictionary(counts: Counts, kinds: int, held_out_share: float = 1.0) -
         size *= 2
     if n_units > _KNOTS:
         names.append(f"{prefix}rank:{_KNOTS}")
-    held_out = counts.values.ravel() * held_out_share
+    held_out = (counts.values if examples is None else examples).ravel() * held_out_share
     refused = ""
     for name in names:
         columns = _columns(name, counts)

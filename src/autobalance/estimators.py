@@ -226,7 +226,9 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             y = np.where(np.isin(y, self.classes_), y, self.classes_[0])
         codes = np.searchsorted(self.classes_, y)
         sensitive = (
-            None if sensitive_features is None else encode_sensitive(sensitive_features, len(y))
+            None
+            if sensitive_features is None
+            else encode_sensitive(sensitive_features, len(y), used)
         )
         g = np.zeros(len(y), dtype=np.int64) if sensitive is None else sensitive.codes
         counts = Counts.from_codes(
@@ -267,16 +269,19 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             ),
             constraints=[
                 Constraint.parse(text, self.positive_class).bind(counts, self.empty_cells)
-                for text in self.constraints
+                for text in _texts(self.constraints)
             ],
             standardise=self.standardise,
         )
         space = SearchSpace.build(
             self._start(bench, objective, counts),
-            tuple(self.parameters),
+            _texts(self.parameters),
             self.dictionary,
             self.parametrisation,
             folds.held_out_share,
+            np.bincount((codes * counts.n_groups + g)[used], minlength=counts.values.size)
+            .reshape(counts.values.shape)
+            .astype(np.float64),
         )
         head = bench.train(space, "AutoBalance")
         self._adopt(head.model)
@@ -293,7 +298,11 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
                     "the starting design has other classes or groups than the data; "
                     "use a design made for the same labels, or start='auto'"
                 )
-            return replace(self.start, counts=counts, ridge=self.start.ridge or self.ridge)
+            return replace(
+                self.start,
+                counts=counts,
+                ridge=self.ridge if self.start.ridge is None else self.start.ridge,
+            )
         name = default_start(objective) if self.start == "auto" else self.start
         return bench.start(name, self.ridge)
 
@@ -345,11 +354,9 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             If the folder cannot be written, or holds something else.
         """
         model = self._model
-        parameters = {
-            name: value if _is_plain(value) else None
-            for name, value in self.get_params(deep=False).items()
-            if name not in ("cv", "start", "random_state") or _is_plain(value)
-        }
+        given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        # What JSON cannot hold, such as a splitter, comes back as the default.
+        parameters = {name: value for name, value in given.items() if _is_plain(value)}
         names = getattr(self, "feature_names_in_", None)
         extra = {
             "estimator": type(self).__name__,
@@ -400,6 +407,20 @@ def _seed(random_state: Any) -> int | None:
     if random_state is None or isinstance(random_state, (int, np.integer)):
         return None if random_state is None else int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _plain(value: Any) -> Any:
+    """Numpy's numbers and arrays as Python's."""
+    if isinstance(value, (np.generic, ndarray)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    """A single text counts as a sequence of one."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -45,12 +45,16 @@ def objective_error(
     ObjectiveError
         If the objective cannot be read or needs groups that are not there.
     DataError
-        If lengths differ.
+        If lengths differ or weights are negative.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_true.shape != y_pred.shape or y_true.ndim != 1:
         raise DataError(f"y_true has shape {y_true.shape} but y_pred {y_pred.shape}")
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
+    if weight.shape != y_true.shape or (weight < 0).any() or not weight.any():
+        raise DataError(
+            f"sample_weight needs {len(y_true)} values, none negative and some positive"
+        )
     classes, y = np.unique(y_true[weight > 0], return_inverse=True)
     groups = None
     if sensitive_features is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from autobalance.errors import DataError
@@ -19,7 +19,9 @@ class Groups(NamedTuple):
     labels: tuple[Label, ...]
 
 
-def encode_sensitive(features: Any, n_examples: int) -> Groups:
+def encode_sensitive(
+    features: Any, n_examples: int, used: Bool[ndarray, "N"] | None = None
+) -> Groups:
     """Number the observed combinations of one or several columns.
 
     Parameters
@@ -29,6 +31,9 @@ def encode_sensitive(features: Any, n_examples: int) -> Groups:
         their own, labelled ``None``; several columns give tuples as labels.
     n_examples
         N.
+    used
+        Which examples play a part, by default all: a group of others alone is none, and their code
+        is 0.
 
     Raises
     ------
@@ -44,15 +49,16 @@ def encode_sensitive(features: Any, n_examples: int) -> Groups:
     if table.ndim == 2 and table.shape[1] == 1:
         table = table[:, 0]
     rows: list[Label] = [as_label(row.tolist() if table.ndim == 2 else row) for row in table]
-    labels = tuple(sorted(set(rows), key=_order))
+    seen = rows if used is None else [row for row, use in zip(rows, used, strict=True) if use]
+    labels = tuple(sorted(set(seen), key=_order))
     position = {label: code for code, label in enumerate(labels)}
-    return Groups(np.array([position[row] for row in rows], dtype=np.int64), labels)
+    return Groups(np.array([position.get(row, 0) for row in rows], dtype=np.int64), labels)
 
 
 def _order(label: Label) -> tuple[Any, ...]:
     """Numbers by value, then texts, then missing; tuples part by part."""
     if isinstance(label, tuple):
-        return tuple(_order(part) for part in label)
+        return (3, tuple(_order(part) for part in label))
     if label is None:
         return (2, 0)
     return (1, label) if isinstance(label, str) else (0, label)

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ PARAMETERS = (*LOSS_PARAMETERS, "ridge")
 PARAMETRISATIONS = ("exp", "sigmoid")
 RIDGE_BOUNDS = (1e-5, 1e2)
 """Range of the searched ridge, on standardised features and the mean loss."""
+RIDGE_FLOOR = 1e-6
+"""Smallest ridge in use: separable data has no finite optimum without one."""
 _BOUNDS = {"weight": 5.0, "additive": 8.0, "multiplicative": 1.5}
 """Largest searched |log w|, |l| and |Δ| from the start; along log π the bound is on its slope."""
 _SLOPE_BOUND = 3.0
@@ -74,14 +76,14 @@ class SearchSpace:
         dictionary: str | Mapping[str, str] = "auto",
         parametrisation: str = "exp",
         held_out_share: float = 1.0,
+        examples: Float[ndarray, "K G"] | None = None,
     ) -> SearchSpace:
         """Make a search space around ``start``.
 
         Parameters
         ----------
         start
-            The design at α = 0: a preset or any saved design. Its ridge is positive, or may be 0 if
-            it is not searched.
+            The design at α = 0: a preset or any saved design. A ridge below 1e-6 counts as 1e-6.
         parameters
             Any subset of weight, additive, multiplicative, ridge; the others keep their start.
         dictionary
@@ -91,6 +93,8 @@ class SearchSpace:
             ``"exp"`` (default, can start at plain cross-entropy) or ``"sigmoid"`` (the paper's).
         held_out_share
             Share of the examples that validate at some point, for ``"auto"``.
+        examples
+            Examples per cell, for ``"auto"``, where the counts of the start are sums of weights.
 
         Raises
         ------
@@ -105,14 +109,21 @@ class SearchSpace:
             )
         if parametrisation not in PARAMETRISATIONS:
             raise DesignError(f"parametrisation {parametrisation!r} is not 'exp' or 'sigmoid'")
-        if start.ridge is None or ("ridge" in parameters and start.ridge == 0):
-            raise DesignError("the starting design has no positive ridge; set one, such as 0.01")
+        if start.ridge is None:
+            raise DesignError("the starting design has no ridge; set one, such as 0.01")
+        start = replace(start, ridge=max(start.ridge, RIDGE_FLOOR))
         kinds = [name for name in LOSS_PARAMETERS if name in parameters]
         names = dict.fromkeys(kinds, dictionary) if isinstance(dictionary, str) else dictionary
+        surplus = [name for name in names if name not in kinds]
+        if surplus:
+            raise DesignError(
+                f"a dictionary is named for {surplus[0]!r}, which is not a searched parameter of "
+                f"the loss; those are {', '.join(kinds) or 'none'}"
+            )
         missing = [name for name in kinds if name not in names]
         if missing:
             raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
-        automatic = choose_dictionary(start.counts, len(kinds), held_out_share)
+        automatic = choose_dictionary(start.counts, len(kinds), held_out_share, examples)
         dictionaries = {
             name: automatic if names[name] == "auto" else make_dictionary(names[name], start.counts)
             for name in kinds

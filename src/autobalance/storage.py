@@ -68,9 +68,11 @@ def folder_written_at_once(target: Path, marker: str) -> Iterator[Path]:
         If the parent folder cannot be written, or ``target`` is a file, the working directory, or
         a folder that we did not write. The last three are noticed before the block runs.
     """
+    missing: list[Path] = []
     try:
         target = target.resolve()
         _refuse_what_is_not_ours(target, marker)
+        missing = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             prefix=f".{target.name}.", dir=target.parent, ignore_cleanup_errors=True
@@ -80,9 +82,12 @@ def folder_written_at_once(target: Path, marker: str) -> Iterator[Path]:
             yield fresh
             _refuse_what_is_not_ours(target, marker)
             _swap(fresh, target, retired)
-    except AutoBalanceError:
-        raise
-    except OSError as error:
+    except BaseException as error:
+        for folder in missing:  # the innermost first
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, AutoBalanceError) or not isinstance(error, OSError):
+            raise
         raise ArtifactError(
             f"cannot write {target} ({error.strerror or error}); "
             "choose a folder with space and permission"

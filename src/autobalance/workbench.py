@@ -90,10 +90,13 @@ class SearchSettings:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be positive and finite")
         for name in ("shrinkage", "required_gain"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < np.inf:
+            always = name == "required_gain" and value is None
+            if not always and not 0 <= value < np.inf:
                 raise DataError(f"{name} is {value}; it must be finite and not negative")
-        if self.max_evaluations < 1:
-            raise DataError(f"max_evaluations is {self.max_evaluations}; use at least 1")
+        if self.max_evaluations < 1 or self.max_evaluations != int(self.max_evaluations):
+            raise DataError(
+                f"max_evaluations is {self.max_evaluations}; use a whole number of at least 1"
+            )
         if self.precision not in PRECISIONS:
             raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
 
@@ -140,7 +143,8 @@ class Workbench:
     settings
         How to search.
     constraints
-        Limits on other objectives; closed-form losses are tuned under them too.
+        Limits on other objectives; closed-form losses are tuned under them too, a post-hoc bias
+        with their first penalty only.
     standardise
         Scale each feature to variance 1, or all by one common scale; see
         :class:`~autobalance.data.features.FeatureMatrix`.

@@ -47,6 +47,26 @@ def test_standard_error_is_that_of_resampled_gains():
     assert found.standard_error == pytest.approx(means.std(), rel=0.06)
 
 
+def test_repetitions_are_no_new_evidence():
+    rng = np.random.default_rng(1)
+    risk, y = held_out(rng, [10, 20, 15, 30])
+    before, after = (torch.from_numpy(rng.normal(size=(len(y), 2))) for _ in range(2))
+    once = paired_gain(risk, before, after)
+    twice = HeldOutRisk(
+        risk.target.repeat(2),
+        torch.from_numpy(np.tile(np.repeat([0, 1, 0, 1], [10, 20, 15, 30]), 2)),
+        torch.ones(2 * len(y), dtype=torch.float64),
+        risk.objective,
+        row=torch.arange(len(y)).repeat(2),
+        sharpness=20.0,
+        profile_temperature=False,
+    )
+    again = paired_gain(twice, before.repeat(2, 1), after.repeat(2, 1))
+    assert again.value == pytest.approx(once.value)
+    assert again.standard_error == pytest.approx(once.standard_error)
+    assert twice.variance == pytest.approx(risk.variance)
+
+
 def test_more_searched_values_need_more_gain():
     gain = Gain(0.03, 0.01)
     assert gain.stands_out(searched=3, required=1.0)

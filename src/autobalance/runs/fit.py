@@ -95,9 +95,11 @@ class FitRequest:
         Raises
         ------
         ObjectiveError
-            If the expression cannot be read.
+            If the expression or a constraint cannot be read.
         """
         default = "group-balanced" if self.columns.groups else "balanced"
+        for text in self.constraints:
+            Constraint.parse(text)
         return Objective.parse(default if self.objective is None else self.objective)
 
 
@@ -233,7 +235,9 @@ def _start(name: str, objective: Objective, counts: Counts) -> tuple[str, LossDe
             f"{name} was made for other classes or groups than those of the table; "
             "start from a preset instead"
         )
-    return Path(name).name, replace(design, counts=counts, ridge=design.ridge or DEFAULT_RIDGE)
+    return Path(name).name, replace(
+        design, counts=counts, ridge=DEFAULT_RIDGE if design.ridge is None else design.ridge
+    )
 
 
 def _introduce(
@@ -265,8 +269,8 @@ def _kept(result: SearchResult, start_name: str) -> list[str]:
     if result.status != START_KEPT:
         return []
     return [
-        f"AutoBalance kept the closed form that it started from ({start_name}), with its ridge "
-        "tuned: no other loss stood out on the folds."
+        f"AutoBalance kept the loss that it started from ({start_name}): no other stood out on the "
+        "folds."
     ]
 
 

@@ -129,6 +129,7 @@ class ExactProblem:
             torch.from_numpy(sample_weight)[self._row],
             objective.on_held_out(seen, space.counts),
             [constraint.on_held_out(seen, space.counts) for constraint in constraints],
+            row=self._row,
             sharpness=sharpness,
             profile_temperature=profile_temperature,
         )
@@ -285,11 +286,13 @@ def exact_search(
         gain = paired_gain(problem.held_out, start.logits, point.logits)
         statistics |= {"gain": gain.value, "gain_standard_error": gain.standard_error}
         if required_gain is not None and not gain.stands_out(space.n_loss_values, required_gain):
+            tuned = ", with its ridge tuned" if space.search_ridge else ""
+            ended = "" if status == "converged" else f" ({message})"
             point, status = start, START_KEPT
             message = (
-                "the starting loss is kept, with its ridge tuned: the best loss found gains "
+                f"the starting loss is kept{tuned}: the best loss found gains "
                 f"{max(gain.value, 0.0):.4f} nats on the folds, no more than the noise of "
-                f"{space.n_loss_values} searched values can feign"
+                f"{space.n_loss_values} searched values can feign{ended}"
             )
     evaluations = len(problem.history)
     logger.info("search: %s after %d evaluations: %s", status, evaluations, message)

@@ -28,11 +28,9 @@ from torch import Tensor
 from autobalance.data.features import FeatureMatrix
 from autobalance.hypergradient.cg import LinearSolution, conjugate_gradient
 from autobalance.hypergradient.mixed import LossDerivatives, mixed_products
-from autobalance.space import LossValues
+from autobalance.space import RIDGE_FLOOR, LossValues
 
 INTERCEPT_RIDGE = 1e-6
-RIDGE_FLOOR = 1e-6
-"""Smallest ridge in use: separable data has no finite optimum without one."""
 _CACHE_BYTES = 2**30
 _MAX_NEWTON_STEPS = 100
 _MAX_HALVINGS = 40

@@ -53,6 +53,9 @@ class HeldOutRisk:
         Bound to the K classes and G groups.
     constraints
         Limits on other objectives.
+    row
+        Which example each of the M is, where some validate more than once: repetitions share the
+        weight of their example and count as one observation. By default all are distinct.
     sharpness
         Sharpness of the smooth maxima.
     profile_temperature
@@ -68,6 +71,7 @@ class HeldOutRisk:
         objective: BoundObjective,
         constraints: Sequence[BoundConstraint] = (),
         *,
+        row: Int[Tensor, "M"] | None = None,
         sharpness: float,
         profile_temperature: bool = True,
     ) -> None:
@@ -81,14 +85,18 @@ class HeldOutRisk:
         self._shape = (shape[0], shape[1])
         self._cell = target * shape[1] + group
         size = objective.present.size
+        row = torch.arange(len(target)) if row is None else row
+        _, self._example, repeats = torch.unique(row, return_inverse=True, return_counts=True)
+        self._cell_of_example = torch.zeros(len(repeats), dtype=torch.long)
+        self._cell_of_example[self._example] = self._cell
+        often = repeats[self._example].to(example_weight)
+        example_weight = example_weight / often
         totals = torch.bincount(self._cell, weights=example_weight, minlength=size)
         self.frequencies = (totals / totals.sum()).reshape(self._shape)
         self._share = example_weight / totals[self._cell]
         weights = objective.calibration_weights(self.frequencies).reshape(-1)
         self._calibration = self._share * weights[self._cell]
-        squares = torch.bincount(
-            self._cell, weights=example_weight**2, minlength=objective.present.size
-        )
+        squares = torch.bincount(self._cell, weights=often * example_weight**2, minlength=size)
         effective = (totals**2 / squares.clamp_min(torch.finfo(squares.dtype).tiny)).reshape(
             self._shape
         )
@@ -108,7 +116,10 @@ class HeldOutRisk:
     def cell_variances_of_mean(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
         """Squared standard error of each cell's mean of a value per example."""
         deviation = values - self.cell_means(values).reshape(-1)[self._cell]
-        return self.cell_means(self._share * deviation**2)
+        by_example = values.new_zeros(len(self._cell_of_example))
+        by_example = by_example.index_add(0, self._example, self._share * deviation)
+        flat = values.new_zeros(self._shape[0] * self._shape[1])
+        return flat.index_add(0, self._cell_of_example, by_example**2).reshape(self._shape)
 
     def example_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
         """Cross-entropy of each example after the temperature."""
