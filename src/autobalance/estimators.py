@@ -20,6 +20,7 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.labels import Label, as_label
 from autobalance.model import LinearModel
 from autobalance.objectives import DEFAULT_SHARPNESS, Objective
+from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import make_folds
 from autobalance.search.result import SearchResult
@@ -96,7 +97,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         Limits of the search: evaluations at most, and the relative decrease that ends it.
     precision
         ``"mixed"`` (features and Hessian products in float32, everything else in float64) or
-        ``"double"``, about twice the time and memory.
+        ``"double"``, at twice the memory for features.
     random_state
         Seed of the folds; the rest is deterministic.
 
@@ -259,13 +260,13 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             folds,
             objective.bind(counts, self.empty_cells),
             SearchSettings(
-                self.sharpness,
-                self.shrinkage,
-                self.profile_temperature,
-                self.required_gain,
-                self.max_evaluations,
-                self.tolerance,
-                self.precision,
+                sharpness=self.sharpness,
+                shrinkage=self.shrinkage,
+                profile_temperature=self.profile_temperature,
+                required_gain=self.required_gain,
+                max_evaluations=self.max_evaluations,
+                tolerance=self.tolerance,
+                precision=self.precision,
             ),
             constraints=[
                 Constraint.parse(text, self.positive_class).bind(counts, self.empty_cells)
@@ -354,9 +355,9 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             If the folder cannot be written, or holds something else.
         """
         model = self._model
-        given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        given = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         # What JSON cannot hold, such as a splitter, comes back as the default.
-        parameters = {name: value for name, value in given.items() if _is_plain(value)}
+        parameters = {name: value for name, value in given.items() if is_plain(value)}
         names = getattr(self, "feature_names_in_", None)
         extra = {
             "estimator": type(self).__name__,
@@ -409,23 +410,6 @@ def _seed(random_state: Any) -> int | None:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _plain(value: Any) -> Any:
-    """Numpy's numbers and arrays as Python's."""
-    if isinstance(value, (np.generic, ndarray)):
-        return value.tolist()
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return value
-
-
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     """A single text counts as a sequence of one."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(part) for part in value)
-    if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(part) for k, part in value.items())
-    return value is None or isinstance(value, (str, bool, int, float))

@@ -72,8 +72,8 @@ class SearchSettings:
         Limits of the search; see :func:`~autobalance.search.exact.exact_search`.
     precision
         ``"mixed"`` keeps features in float32 and takes Hessian products in float32, values and
-        gradients in float64; ``"double"`` does everything in float64, at about twice the time and
-        memory, with tight tolerances.
+        gradients in float64; ``"double"`` does everything in float64, at twice the memory for
+        features, with tight tolerances.
     """
 
     sharpness: float = DEFAULT_SHARPNESS

@@ -1,0 +1,26 @@
+"""Values that JSON can hold as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+
+def plain(value: Any) -> Any:
+    """Numpy's numbers and arrays as Python's."""
+    if isinstance(value, (np.generic, ndarray)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return value
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a text, a number, true, false, None, or made of these."""
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(part) for part in value)
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and is_plain(part) for k, part in value.items())
+    return value is None or isinstance(value, (str, bool, int, float))
