@@ -31,10 +31,15 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def run(capsys, tmp_path, monkeypatch):
-    """Run the command line in an empty folder."""
+    """Run the command line in an empty folder; fits judge nothing unless they are told to.
+
+    The contest has tests of its own, and would take most of the time of these.
+    """
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
+        if arguments[0] == "fit" and "--verdict" not in arguments:
+            arguments = (*arguments, "--verdict", "none")
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
@@ -79,7 +84,7 @@ def test_from_fit_to_predict_and_evaluate(run, table, tmp_path):
     assert lines[-1] == str(Path("run", "report.html"))
     assert (tmp_path / lines[-1]).is_file()
     assert "AutoBalance" in fitted.out
-    assert "no verdict" in fitted.out
+    assert "There is no verdict" in fitted.out
     assert "Objective: group-balanced (the default with groups)" in fitted.err
 
     predicted = run("predict", "run", table)
@@ -99,6 +104,19 @@ def test_from_fit_to_predict_and_evaluate(run, table, tmp_path):
     assert f"{100 * wrong.mean():.1f}%" in evaluated.out
     assert "Recall of 1 at 50.0% precision" in evaluated.out
     assert "0 · land" in evaluated.out
+
+
+def test_the_verdict_is_on_outer_folds_or_an_untouched_part(run, table, tmp_path):
+    judged = run("fit", table, "--target", "y", "--cv", "2", "--verdict", "2", "--jobs", "2")
+    assert judged.code == 0, judged.err
+    assert "Judged on 2 outer folds, 80 examples that no contender had seen" in judged.out
+    assert judged.out.count("← kept") == 1
+    metrics = json.loads((tmp_path / "autobalance-table" / "metrics.json").read_text("utf-8"))
+    assert metrics["basis"] == metrics["verdict"]["basis"] == "outer folds"
+    assert metrics["kept"] == metrics["verdict"]["recommended"]
+    judged = run("fit", table, "--target", "y", "--cv", "2", "--verdict", "0.25")
+    assert "Judged on an untouched part, 20 examples" in judged.out
+    assert_refused(run("fit", table, "--target", "y", "--verdict", "often"), "--verdict 'often'")
 
 
 def test_the_output_folder_is_named_after_the_table(run, table):
@@ -321,7 +339,7 @@ def test_the_demo_ends_with_the_path_of_its_report(run, tmp_path):
 def test_a_process_is_quiet_without_a_terminal(table, tmp_path):
     """As a script would run it: no bar, results on one stream and sentences on the other."""
     done = subprocess.run(
-        [sys.executable, "-m", "autobalance", "fit", table, "--target", "y"],
+        [sys.executable, "-m", "autobalance", "fit", table, "--target", "y", "--verdict=none"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"},
         capture_output=True,
@@ -363,7 +381,7 @@ def test_any_sum_of_objectives_is_understood(terms):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.csv")
         frame(40).to_csv(path, index=False)
-        arguments = ["fit", str(path), "--target", "y", "--cv", "2", "--out", f"{folder}/run"]
+        arguments = ["fit", str(path), "--target=y", "--cv=2", "--verdict=none", "--out", f"{folder}/run"]
         with pytest.raises(SystemExit) as stop:
             main([*arguments, "--parameters", "ridge", "--objective", text])
         assert not stop.value.code
@@ -402,7 +420,8 @@ def test_odd_names_and_labels_survive_the_round_trip(names, classes, groups):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.csv")
         data.to_csv(path, index=False)
-        fit = ["fit", str(path), f"--target={target}", f"--group={group}", "--cv", "2"]
+        fit = ["fit", str(path), f"--target={target}", f"--group={group}", "--cv=2"]
+        fit += ["--verdict=none"]
         fit += ["--parameters", "weight,ridge", f"--positive-class={classes[0]}"]
         for arguments in (
             [*fit, "--out", f"{folder}/run"],

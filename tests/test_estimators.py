@@ -1,6 +1,7 @@
 """The scikit-learn contract, groups, routing, and saving without pickle."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from autobalance import (
     ArtifactError,
@@ -24,10 +25,14 @@ from autobalance import (
 )
 
 
-@parametrize_with_checks([AutoBalanceClassifier(precision="double")])
+@parametrize_with_checks([AutoBalanceClassifier(precision="double", verdict=None)])
 @pytest.mark.usefixtures("plain_calls")  # the checks pass wrong types on purpose
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
+
+
+Designed = partial(AutoBalanceClassifier, verdict=None)
+"""Without a verdict the designed loss is kept: what most tests look at, and quick."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_cross_entropy_alone_is_logistic_regression():
     # Nothing but the ridge is fixed and nothing of the loss is moved: scikit-learn is the oracle.
     X, y = make_classification(400, 5, n_informative=4, n_redundant=0, random_state=1)
     X = StandardScaler().fit_transform(X)
-    ours = AutoBalanceClassifier(
+    ours = Designed(
         "error",
         parameters=("weight",),
         start="cross-entropy",
@@ -65,8 +70,8 @@ def test_cross_entropy_alone_is_logistic_regression():
 
 def test_designed_loss_serves_the_objective(grouped):
     X, y, group = grouped
-    plain = AutoBalanceClassifier("error", start="cross-entropy", random_state=0)
-    designed = AutoBalanceClassifier("worst-group", random_state=0)
+    plain = Designed("error", start="cross-entropy", random_state=0)
+    designed = Designed("worst-group", random_state=0)
 
     def worst(model):
         return objective_error(
@@ -83,7 +88,7 @@ def test_designed_loss_serves_the_objective(grouped):
 def test_deterministic_under_random_state(grouped):
     X, y, group = grouped
     models = [
-        AutoBalanceClassifier("group-balanced", random_state=7).fit(X, y, sensitive_features=group)
+        Designed("group-balanced", random_state=7).fit(X, y, sensitive_features=group)
         for _ in range(2)
     ]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
@@ -95,7 +100,7 @@ def test_missing_groups_are_a_group_and_columns_combine(grouped):
     second = np.where(np.arange(len(y)) % 2 == 0, "x", "y").astype(object)
     gaps = group.copy()
     gaps[:200] = np.nan
-    model = AutoBalanceClassifier("group-balanced", random_state=0)
+    model = Designed("group-balanced", random_state=0)
     model.fit(X, y, sensitive_features=np.column_stack([gaps, second]))
     assert model.design_.counts.groups == (
         ("a", "x"),
@@ -111,7 +116,7 @@ def test_routing_in_search_and_cross_validation(grouped):
     X, y, group = grouped
     with config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(
-            StandardScaler(), AutoBalanceClassifier("worst-group", random_state=0, cv=3)
+            StandardScaler(), Designed("worst-group", random_state=0, cv=3)
         )
         search = GridSearchCV(
             pipeline,
@@ -164,14 +169,14 @@ def test_any_way_to_hold_out(grouped, cv):
     if isinstance(cv, list):
         cv = [(np.array(a), np.array(b)) for a, b in cv]
     subjects = np.arange(len(y)) // 4 if isinstance(cv, GroupKFold) else None
-    model = AutoBalanceClassifier("balanced", cv=cv, random_state=0).fit(X, y, groups=subjects)
+    model = Designed("balanced", cv=cv, random_state=0).fit(X, y, groups=subjects)
     assert np.isfinite(model.coef_).all()
 
 
 def test_save_and_load(tmp_path, grouped):
     X, y, group = grouped
     names = np.where(y == 1, "rare", "common")
-    model = AutoBalanceClassifier("worst-group", random_state=0, cv=3)
+    model = Designed("worst-group", random_state=0, cv=3)
     model.fit(X, names, sensitive_features=group)
     model.save(tmp_path / "model")
     loaded = AutoBalanceClassifier.load(tmp_path / "model")
@@ -195,7 +200,7 @@ def test_save_and_load(tmp_path, grouped):
 
 def test_damaged_model_is_refused(tmp_path, grouped):
     X, y, _ = grouped
-    model = AutoBalanceClassifier(random_state=0, cv=2).fit(X, y)
+    model = Designed(random_state=0, cv=2).fit(X, y)
     model.save(tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:40])
@@ -211,32 +216,32 @@ def test_damaged_model_is_refused(tmp_path, grouped):
 
 def test_starts_from_a_saved_design(tmp_path, grouped):
     X, y, group = grouped
-    first = AutoBalanceClassifier("group-balanced", random_state=0)
+    first = Designed("group-balanced", random_state=0)
     first.fit(X, y, sensitive_features=group)
     first.design_.save(tmp_path / "design.json")
     design = LossDesign.load(tmp_path / "design.json")
-    again = AutoBalanceClassifier("group-balanced", start=design, shrinkage=0.0, random_state=0)
+    again = Designed("group-balanced", start=design, shrinkage=0.0, random_state=0)
     again.fit(X, y, sensitive_features=group)
     assert again.result_.history[0].objective == pytest.approx(first.result_.best.objective, 1e-4)
-    with pytest.raises(DataError, match="other classes or groups"):
-        AutoBalanceClassifier(start=design).fit(X, y)
+    with pytest.raises(DesignError, match="other classes or groups"):
+        Designed(start=design).fit(X, y)
 
 
 def test_refusals_name_what_and_how(grouped):
     X, y, group = grouped
     with pytest.raises(ObjectiveError, match="sensitive_features"):
-        AutoBalanceClassifier("equalized-odds").fit(X, y)
+        Designed("equalized-odds").fit(X, y)
     with pytest.raises(DataError, match="600 rows"):
-        AutoBalanceClassifier("worst-group").fit(X, y, sensitive_features=group[:-1])
+        Designed("worst-group").fit(X, y, sensitive_features=group[:-1])
     with pytest.raises(DesignError, match="gamma"):
-        AutoBalanceClassifier(parameters=("gamma",)).fit(X, y)
+        Designed(parameters=("gamma",)).fit(X, y)
     with pytest.raises(DataError, match="single example"):
-        AutoBalanceClassifier().fit(X, np.where(np.arange(600) == 3, 2, y))
+        Designed().fit(X, np.where(np.arange(600) == 3, 2, y))
     emptied = group.copy()
     emptied[y == 1] = "b"
     with pytest.raises(ObjectiveError, match=r"class '1' in group 'a'.*empty_cells"):
-        AutoBalanceClassifier("worst-group").fit(X, y, sensitive_features=emptied)
-    dropped = AutoBalanceClassifier("worst-group", empty_cells="drop", random_state=0)
+        Designed("worst-group").fit(X, y, sensitive_features=emptied)
+    dropped = Designed("worst-group", empty_cells="drop", random_state=0)
     dropped.fit(X, y, sensitive_features=emptied)
     assert np.isfinite(dropped.coef_).all()
 
@@ -245,18 +250,18 @@ def test_separable_data_without_a_ridge_ends_finite():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [60, 20])
     X = rng.normal(size=(80, 3)) + 20.0 * y[:, None]
-    model = AutoBalanceClassifier(parameters=("weight", "additive"), ridge=0.0, random_state=0)
+    model = Designed(parameters=("weight", "additive"), ridge=0.0, random_state=0)
     model.fit(X, y)
     assert np.isfinite(model.coef_).all()
     assert model.score(X, y) == 1.0
-    searched = AutoBalanceClassifier(ridge=0.0, random_state=0).fit(X, y)
+    searched = Designed(ridge=0.0, random_state=0).fit(X, y)
     assert searched.result_.history[0].ridge == pytest.approx(1e-6)
 
 
 @pytest.mark.usefixtures("plain_calls")  # as a search over np.arange would pass them
 def test_parameters_from_numpy_survive_saving(tmp_path, grouped):
     X, y, _ = grouped
-    model = AutoBalanceClassifier(
+    model = Designed(
         parameters=np.array(["weight", "ridge"]),
         max_evaluations=np.int64(5),
         ridge=np.float32(0.5),
@@ -274,15 +279,50 @@ def test_weight_zero_is_leaving_out_for_groups_too(grouped):
     X, y, group = grouped
     extra = np.append(group, ["c"] * 5)
     settings = {"objective": "group-balanced", "random_state": 0, "cv": [CUT]}
-    weighted = AutoBalanceClassifier(**settings).fit(
+    weighted = Designed(**settings).fit(
         np.vstack([X, X[:5]]),
         np.append(y, y[:5]),
         sensitive_features=extra,
         sample_weight=np.append(np.ones(600), np.zeros(5)),
     )
-    plain = AutoBalanceClassifier(**settings).fit(X, y, sensitive_features=group)
+    plain = Designed(**settings).fit(X, y, sensitive_features=group)
     assert weighted.design_.counts == plain.design_.counts
     np.testing.assert_allclose(weighted.coef_, plain.coef_, atol=1e-4)
 
 
 CUT = (np.arange(0, 400), np.arange(400, 600))
+
+
+@pytest.mark.parametrize(("verdict", "basis"), [(2, "outer folds"), (0.3, "untouched part")])
+def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, basis):
+    X, y, group = grouped
+    model = AutoBalanceClassifier("balanced", verdict=verdict, cv=2, random_state=0).fit(X, y)
+    assert model.verdict_.basis == basis
+    assert model.kept_ == model.verdict_.recommended != "AutoBalance"
+    assert model.design_.metadata["name"] == model.kept_
+    assert model.designed_.metadata["name"] == "AutoBalance"
+    assert model.result_.design == model.designed_
+    assert len(model.verdict_.standings) == 8
+    designed = Designed("balanced", cv=2, random_state=0).fit(X, y)
+    assert designed.verdict_ is None
+    assert designed.kept_ == "AutoBalance"
+    assert designed.design_ == designed.designed_ == model.designed_
+    assert not np.array_equal(designed.coef_, model.coef_)
+
+
+def test_a_verdict_within_a_search_keeps_subjects_apart(grouped):
+    X, y, _ = grouped
+    subjects = np.arange(600) // 6
+    model = AutoBalanceClassifier(cv=GroupKFold(2), random_state=0).fit(X, y, groups=subjects)
+    assert (model.verdict_.parts, model.verdict_.examples) == (2, 600)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("plain_calls")
+def test_scikit_learn_contract_with_a_verdict():
+    """The quick checks above, with what most calls use: a verdict from an untouched part."""
+    results = check_estimator(
+        AutoBalanceClassifier(precision="double", cv=2, verdict=0.4), on_fail=None
+    )
+    assert len(results) > 40
+    assert [result["check_name"] for result in results if result["status"] == "failed"] == []

@@ -18,6 +18,7 @@ try:
 except ImportError:
     sys.exit("autobalance: the command line needs more packages: pip install 'autobalance[cli]'")
 
+from autobalance.cli_pages import RunFolder, compare, report
 from autobalance.errors import AutoBalanceError, DataError
 
 if TYPE_CHECKING:
@@ -66,9 +67,6 @@ class Part(StrEnum):
 TableFile = Annotated[
     Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz, .parquet or .npz file.")
 ]
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The folder that autobalance fit wrote.")
-]
 FeaturesKey = Annotated[
     str | None,
     typer.Option("--features", metavar="KEY", help="Feature array of an .npz file."),
@@ -80,6 +78,7 @@ DropClasses = Annotated[
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
 ]
+Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the library logs.")]
 
 
@@ -168,6 +167,15 @@ def fit(
             help="Limit on another objective, as held-out cross-entropy: 'error<=0.3'; repeatable.",
         ),
     ] = None,
+    verdict: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="How to judge which loss to keep: a number of outer folds, a share of the rows to "
+            "leave untouched, auto, or none to keep the designed loss.",
+        ),
+    ] = "auto",
+    jobs: Jobs = 1,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write; by default autobalance-TABLE."),
@@ -193,11 +201,13 @@ def fit(
         empty_cells=empty_cells.value,
         drop_classes=tuple(drop_class or ()),
         train_on=tuple(train_on.value.split("+")),
-        cv=_folds_or_share(cv),
+        cv=_folds_or_share(cv, "--cv"),
         parameters=tuple(name.strip() for name in parameters.split(",")),
         dictionary=dictionary,
         start=start,
         constraints=tuple(constraint or ()),
+        verdict=_verdict(verdict),
+        jobs=jobs,
         seed=seed,
     )
     request.parse_objective()
@@ -212,13 +222,16 @@ def fit(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")] = _DEMO_FOLDER,
+    jobs: Jobs = 1,
     verbose: Verbose = False,
 ) -> None:
     """Run the main job on scikit-learn's digits made long-tailed."""
+    from dataclasses import replace
+
     from autobalance.runs.demo import DEMO_REQUEST, demo_table
 
     with _watching(verbose) as watch:
-        run = _fit_into(out, demo_table(), DEMO_REQUEST, watch)
+        run = _fit_into(out, demo_table(), replace(DEMO_REQUEST, jobs=jobs), watch)
     _print_run(run, out)
 
 
@@ -231,6 +244,15 @@ def predict(
         typer.Option(metavar="FILE.csv", help="File to write; by default standard output."),
     ] = None,
     features: FeaturesKey = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARES",
+            help="How often the classes occur in TABLE, for the probabilities: train, balanced, or "
+            "a share for each class such as yes=0.1,no=0.9. By default the probabilities go with "
+            "the predictions, which no prior changes.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Predict the class of every row of TABLE, with the probability of each class, as CSV."""
@@ -239,7 +261,7 @@ def predict(
 
     _refuse_to_overwrite(table, out)
     with _watching(verbose) as watch:
-        text = predict_table(folder, table, watch, features).to_csv(index=False)
+        text = predict_table(folder, table, watch, features, prior).to_csv(index=False)
     if out is None:
         sys.stdout.write(text)
     else:
@@ -296,6 +318,10 @@ def evaluate(
     print_evaluation(result)
     if out is not None:
         print(out)
+
+
+app.command()(report)
+app.command()(compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -357,13 +383,19 @@ def _print_run(run: FinishedRun, folder: Path) -> None:
     print_run(run.metrics, [folder / DESIGN_FILE, folder / REPORT_FILE])
 
 
-def _folds_or_share(text: str) -> int | float:
+def _folds_or_share(text: str, option: str) -> int | float:
     try:
         return int(text) if text.strip().isdecimal() else float(text)
     except ValueError:
         raise DataError(
-            f"--cv {text!r} is no number; give a number of folds, or a share such as 0.2"
+            f"{option} {text!r} is no number; give a number of folds, or a share such as 0.2"
         ) from None
+
+
+def _verdict(text: str) -> str | int | float | None:
+    if text == "none":
+        return None
+    return text if text == "auto" else _folds_or_share(text, "--verdict")
 
 
 def _refuse_to_overwrite(table: Path, out: Path | None) -> None:

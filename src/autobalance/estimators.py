@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from autobalance.counts import Counts
+from autobalance.contest.contenders import OURS
+from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.recommend import recommend
+from autobalance.contest.verdict import Verdict
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
 from autobalance.labels import Label, as_label
@@ -22,17 +25,13 @@ from autobalance.model import LinearModel
 from autobalance.objectives import DEFAULT_SHARPNESS, Objective
 from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
-from autobalance.search.folds import make_folds
 from autobalance.search.result import SearchResult
 from autobalance.sensitive import encode_sensitive
-from autobalance.space import SearchSpace
 from autobalance.storage import folder_written_at_once
 from autobalance.workbench import (
     DEFAULT_PARAMETERS,
     DEFAULT_RIDGE,
     SearchSettings,
-    Workbench,
-    default_start,
 )
 
 DESIGN_FILE = "design.json"
@@ -44,7 +43,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
     The parametric cross-entropy −w log softmax(δ z + l) is searched by exact bilevel optimisation:
     for every candidate loss the head is trained to its optimum on each fold, and the gradient of
     the held-out objective flows back through that optimum. The head is then trained with the
-    designed loss on all the data.
+    designed loss on all the data, unless the verdict from outer folds finds that a simpler loss, or
+    a tuned post-hoc bias, does as well: then that one is kept, and the designed one is shown.
 
     Parameters
     ----------
@@ -98,6 +98,14 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
     precision
         ``"mixed"`` (features and Hessian products in float32, everything else in float64) or
         ``"double"``, at twice the memory for features.
+    verdict
+        How the designed loss is judged beside every closed form and a tuned post-hoc bias: on a
+        number of outer folds, on a share that is left untouched, or ``"auto"`` (default): 5 folds,
+        or a quarter if the data are large. It multiplies the cost of a fit, since every contender
+        repeats its whole procedure. ``None`` keeps the designed loss without asking. See
+        :mod:`autobalance.contest`.
+    n_jobs
+        Outer parts handled at once, as joblib takes it.
     random_state
         Seed of the folds; the rest is deterministic.
 
@@ -109,10 +117,19 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (K,)
     temperature_ : float
         Fitted on held-out examples; divides the logits in :meth:`predict_proba`.
+    calibration_ : Calibration
+        Fitted on held-out examples, for a stated prior in :meth:`predict_proba`.
     design_ : LossDesign
-        The designed loss, to save or to drop into another training loop.
+        The loss that was kept, to save or to drop into another training loop.
+    kept_ : str
+        Its name: ``"AutoBalance"`` for the designed loss.
+    verdict_ : Verdict or None
+        Every contender's error on the examples left out, with paired intervals. ``None`` without a
+        verdict, or if a class is too rare to be left out. Not kept by :meth:`save`.
+    designed_ : LossDesign
+        What the search designed, whether it was kept or not. Not kept by :meth:`save`.
     result_ : SearchResult
-        The course of the search. Not kept by :meth:`save`.
+        The course of that search. Not kept by :meth:`save`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (D,)
         If ``X`` had string column names.
@@ -156,6 +173,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         max_evaluations: int = 60,
         tolerance: float = 1e-4,
         precision: str = "mixed",
+        verdict: str | int | float | None = AUTO,
+        n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.objective = objective
@@ -176,6 +195,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         self.max_evaluations = max_evaluations
         self.tolerance = tolerance
         self.precision = precision
+        self.verdict = verdict
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     def fit(
@@ -187,7 +208,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: Any = None,
         groups: Any = None,
     ) -> AutoBalanceClassifier:
-        """Design the loss on held-out folds, then train on all examples.
+        """Design the loss on held-out folds, judge it, and train what is kept on all examples.
 
         Parameters
         ----------
@@ -231,34 +252,45 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             if sensitive_features is None
             else encode_sensitive(sensitive_features, len(y), used)
         )
-        g = np.zeros(len(y), dtype=np.int64) if sensitive is None else sensitive.codes
-        counts = Counts.from_codes(
-            codes[used],
-            None if sensitive is None else g[used],
+        data = TrainingData(
+            X,
+            codes,
+            np.zeros(len(y), dtype=np.int64) if sensitive is None else sensitive.codes,
+            weight,
             tuple(as_label(label) for label in self.classes_),
             None if sensitive is None else sensitive.labels,
-            weight[used],
-        )
-        objective = Objective.parse(self.objective, self.positive_class)
-        folds = make_folds(
-            self.cv,
-            X,
             y,
-            codes,
-            codes * counts.n_groups + g,
-            counts,
-            weight,
-            _seed(self.random_state),
             groups,
         )
-        bench = Workbench(
-            X,
-            codes,
-            g,
-            weight,
-            counts,
-            folds,
-            objective.bind(counts, self.empty_cells),
+        procedure = self._procedure()
+        outcome = recommend(data, procedure, self.verdict, everything=False, n_jobs=self.n_jobs)
+        designed, kept = outcome.heads[OURS], outcome.kept
+        self._adopt(kept.model)
+        self.kept_ = kept.name
+        self.verdict_: Verdict | None = outcome.verdict
+        self.design_, self.designed_ = (
+            head.design.with_metadata(objective=str(procedure.objective), name=head.name)
+            for head in (kept, designed)
+        )
+        self.result_: SearchResult = replace(designed.result, design=self.designed_)
+        return self
+
+    def _procedure(self) -> Procedure:
+        """How a loss is designed, from the parameters."""
+        cv = self.cv
+        if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
+            cv = list(cv)  # pairs of positions, which are read more than once
+        return Procedure(
+            Objective.parse(self.objective, self.positive_class),
+            cv,
+            _seed(self.random_state),
+            self.empty_cells,
+            _texts(self.parameters),
+            self.dictionary,
+            self.parametrisation,
+            self.start,
+            self.ridge,
+            tuple(Constraint.parse(text, self.positive_class) for text in _texts(self.constraints)),
             SearchSettings(
                 sharpness=self.sharpness,
                 shrinkage=self.shrinkage,
@@ -268,48 +300,13 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
                 tolerance=self.tolerance,
                 precision=self.precision,
             ),
-            constraints=[
-                Constraint.parse(text, self.positive_class).bind(counts, self.empty_cells)
-                for text in _texts(self.constraints)
-            ],
-            standardise=self.standardise,
+            self.standardise,
         )
-        space = SearchSpace.build(
-            self._start(bench, objective, counts),
-            _texts(self.parameters),
-            self.dictionary,
-            self.parametrisation,
-            folds.held_out_share,
-            np.bincount((codes * counts.n_groups + g)[used], minlength=counts.values.size)
-            .reshape(counts.values.shape)
-            .astype(np.float64),
-        )
-        head = bench.train(space, "AutoBalance")
-        self._adopt(head.model)
-        self.design_ = head.design.with_metadata(objective=str(objective), search=space.describe())
-        self.result_: SearchResult = replace(head.result, design=self.design_)
-        return self
-
-    def _start(self, bench: Workbench, objective: Objective, counts: Counts) -> LossDesign:
-        if isinstance(self.start, LossDesign):
-            if self.start.counts.classes != counts.classes or (
-                self.start.counts.groups != counts.groups
-            ):
-                raise DataError(
-                    "the starting design has other classes or groups than the data; "
-                    "use a design made for the same labels, or start='auto'"
-                )
-            return replace(
-                self.start,
-                counts=counts,
-                ridge=self.ridge if self.start.ridge is None else self.start.ridge,
-            )
-        name = default_start(objective) if self.start == "auto" else self.start
-        return bench.start(name, self.ridge)
 
     def _adopt(self, model: LinearModel) -> None:
         self.coef_, self.intercept_ = model.coef, model.intercept
         self.temperature_ = model.temperature
+        self.calibration_ = model.calibration
 
     @property
     def _model(self) -> LinearModel:
@@ -319,6 +316,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             self.coef_,
             self.intercept_,
             self.temperature_,
+            self.calibration_,
         )
 
     def decision_function(self, X: Any) -> ndarray:
@@ -334,15 +332,32 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return np.asarray(self.classes_[self._model.predict(X)])
 
-    def predict_proba(self, X: Any) -> ndarray:
+    def predict_proba(self, X: Any, prior: Any = None) -> ndarray:
         """Probabilities (N, K) in the order of ``classes_``.
 
-        Softmax of the logits over a temperature fitted on held-out examples, weighted as the
-        objective weighs them: under a balanced objective they refer to equally likely classes.
+        Parameters
+        ----------
+        X
+            Features, shape (N, D).
+        prior
+            How often the classes occur where the probabilities will be used. ``"train"``: as in
+            the training data. ``"balanced"``: equally often. K shares in the order of
+            ``classes_``: as they say. All are calibrated on held-out examples; see
+            :mod:`autobalance.calibration`. With ``None`` (default) the probabilities go with
+            :meth:`predict`, which takes the largest: softmax of the logits over a temperature,
+            fitted on held-out examples weighted as the objective weighs them. Under a balanced
+            objective they refer to about equally likely classes.
+
+        Raises
+        ------
+        DataError
+            If the prior is none of these.
+        ArtifactError
+            If the classifier was saved before there were priors.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._model.probabilities(X)
+        return self._model.probabilities(X, prior)
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted classifier to ``folder`` as JSON and safetensors, no pickle.

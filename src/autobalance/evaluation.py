@@ -212,6 +212,16 @@ class Evaluator:
             share = totals.reshape(self.counts.values.shape) / totals.sum()
             object.__setattr__(self, "frequencies", share)
 
+    def objective_estimate(self, predicted: Integer[ndarray, "P"]) -> Estimate:
+        """The objective's error with the predicted codes, with its interval.
+
+        Raises
+        ------
+        DataError
+            If there is not one prediction per example.
+        """
+        return self._estimate(self.objective, self._errors(predicted), self._draws(predicted)[0])
+
     def evaluate(self, predicted: Integer[ndarray, "P"]) -> Evaluation:
         """Errors of the predicted codes per cell, class and objective, with intervals.
 
@@ -223,18 +233,13 @@ class Evaluator:
         errors, frequencies = self._errors(predicted), self._frequencies
         draws = self._draws(predicted)[0]
 
-        def estimate(objective: BoundObjective) -> Estimate:
-            return pivotal_estimate(
-                objective.error(errors, frequencies),
-                _replicate(objective, draws, frequencies),
-                self.level,
-                lowest=0.0,
-            )
-
         per_class = class_errors(errors, frequencies)
         return Evaluation(
-            objective=estimate(self.objective),
-            summary={name: estimate(objective) for name, objective in self.summary.items()},
+            objective=self._estimate(self.objective, errors, draws),
+            summary={
+                name: self._estimate(objective, errors, draws)
+                for name, objective in self.summary.items()
+            },
             cell_errors=errors,
             cell_intervals=error_intervals(
                 errors,
@@ -273,6 +278,19 @@ class Evaluator:
             for each in self._draws(predicted, reference)
         ]
         return pivotal_estimate(values[0] - values[1], draws[0] - draws[1], self.level)
+
+    def _estimate(
+        self,
+        objective: BoundObjective,
+        errors: Float[ndarray, "K G"],
+        draws: Float[ndarray, "R K G"],
+    ) -> Estimate:
+        return pivotal_estimate(
+            objective.error(errors, self._frequencies),
+            _replicate(objective, draws, self._frequencies),
+            self.level,
+            lowest=0.0,
+        )
 
     @property
     def _cell(self) -> Integer[ndarray, "N"]:

@@ -113,20 +113,21 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
         title_justify="left",
     )
     table.add_column("Loss", no_wrap=True)
-    for heading in ("Error", "95% interval", "Minus ours"):
+    for heading in ("Error", "95% interval", "Minus AutoBalance"):
         table.add_column(heading, justify="right", no_wrap=True)
     for method in metrics["methods"]:
         difference = method["difference"]
         table.add_row(
-            Text(method["name"]),
+            Text(f"{method['name']}{'  ← kept' if method['name'] == metrics['kept'] else ''}"),
             percent(method["value"]),
             percent_interval(method["interval"]),
             "" if difference is None else _gap(difference),
-            style="bold" if difference is None else "",
+            style="bold" if method["name"] == metrics["kept"] else "",
         )
     console = _results()
     console.print(table)
-    print(f"\n{readable(metrics['verdict'])}\n")
+    verdict = metrics["verdict"]
+    print(f"\n{readable(verdict['headline'])}\n{readable(verdict['text'])}\n")
     for path in paths:
         print(path)
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from autobalance.calibration import design_offset, fit_calibration
 from autobalance.counts import Counts
 from autobalance.data.features import FeatureMatrix
 from autobalance.design import LossDesign
@@ -110,8 +111,8 @@ class SearchSettings:
 class TrainedHead:
     """A loss, the head trained with it on all examples, and how it did on the folds.
 
-    ``held_out_logits`` (M, K) belong to the examples ``Folds.row``; ``result`` is the search, if
-    there was one; ``seconds`` covers search and retraining.
+    ``held_out_logits`` (M, K) belong to the examples ``Folds.row``; ``fitted`` is how many numbers
+    were fitted on the folds beside the ridge; ``seconds`` covers search and retraining.
     """
 
     name: str
@@ -120,6 +121,7 @@ class TrainedHead:
     model: LinearModel
     held_out_logits: Float[ndarray, "M K"]
     result: SearchResult
+    fitted: int
     seconds: float
 
 
@@ -209,8 +211,17 @@ class Workbench:
             self.counts.classes, coef.numpy(), intercept.numpy(), result.best.temperature
         )
         seconds = time.perf_counter() - started
-        return TrainedHead(
-            name, kind, result.design, model, result.held_out_logits, result, seconds
+        return self.calibrated(
+            TrainedHead(
+                name,
+                kind,
+                result.design,
+                model,
+                result.held_out_logits,
+                result,
+                space.n_loss_values,
+                seconds,
+            )
         )
 
     def train_preset(
@@ -230,21 +241,42 @@ class Workbench:
         return self.train(space, name, "closed form")
 
     def add_tuned_bias(self, head: TrainedHead, name: str) -> TrainedHead:
-        """The same head with a bias per class tuned post hoc on its held-out logits."""
+        """The same head with a bias per class tuned post hoc on its held-out logits.
+
+        Its design asks for the same model in training: z + l with l = −b has its optimum where
+        the plain logits are shifted by b, since the intercept carries next to no penalty.
+        """
         started = time.perf_counter()
         held_out = self.problem(SearchSpace(head.design, {}, True)).held_out
         bias = tune_bias(held_out, torch.from_numpy(head.held_out_logits))
         logits = head.held_out_logits + bias
         temperature = held_out(torch.from_numpy(logits)).temperature
         intercept = head.model.intercept + bias
-        return replace(
-            head,
-            name=name,
-            kind="post-hoc",
-            model=replace(head.model, intercept=intercept, temperature=temperature),
-            held_out_logits=logits,
-            seconds=head.seconds + time.perf_counter() - started,
+        return self.calibrated(
+            replace(
+                head,
+                name=name,
+                kind="post-hoc",
+                design=replace(head.design, additive=head.design.additive - bias[:, None]),
+                fitted=head.fitted + len(bias) - 1,
+                model=replace(head.model, intercept=intercept, temperature=temperature),
+                held_out_logits=logits,
+                seconds=head.seconds + time.perf_counter() - started,
+            )
         )
+
+    def calibrated(self, head: TrainedHead) -> TrainedHead:
+        """The head with calibrators for stated priors, fitted on its held-out logits."""
+        rows, per_class = self.folds.row, self.counts.per_class
+        calibration = fit_calibration(
+            head.held_out_logits,
+            self.y[rows],
+            self.sample_weight[rows],
+            per_class / per_class.sum(),
+            design_offset(head.design),
+            rows,
+        )
+        return replace(head, model=replace(head.model, calibration=calibration))
 
     def problem(self, space: SearchSpace) -> ExactProblem:
         """The held-out objective over ``space`` on this data."""

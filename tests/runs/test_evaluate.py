@@ -78,7 +78,7 @@ def test_a_table_without_the_groups_of_the_run_is_refused(run_folder, frame, tmp
 
 def test_a_run_without_groups_needs_none(frame, tmp_path):
     columns = Columns("kind", split="part", drop=("place",))
-    run = fit_table(Table("small.csv", frame, {}), FitRequest(columns), Watch())
+    run = fit_table(Table("small.csv", frame, {}), FitRequest(columns, verdict=None), Watch())
     folder = tmp_path / "run"
     folder.mkdir()
     run.write(folder)

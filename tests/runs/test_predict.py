@@ -53,7 +53,7 @@ def archive_run(frame, tmp_path):
     features = frame[["size", "weight"]].fillna(0).to_numpy(np.float16)
     np.savez(path, x=features, y=frame.kind.to_numpy(str), s=frame.part.to_numpy(str))
     columns = Columns("y", split="s", features="x")
-    run = fit_table(columns.read_to_fit(path), FitRequest(columns), Watch())
+    run = fit_table(columns.read_to_fit(path), FitRequest(columns, verdict=None), Watch())
     folder = tmp_path / "run"
     folder.mkdir()
     run.write(folder)

@@ -1,63 +1,124 @@
 import pytest
 
-from autobalance.runs.measure import HELD_OUT_FOLDS, TEST_SPLIT
-from autobalance.runs.verdict import verdict
+from autobalance.bootstrap import Estimate
+from autobalance.contest.verdict import Standing, Verdict
+from autobalance.runs.verdict import verdict_entry
+
+ERRORS = {"AutoBalance": 0.141, "Cross-entropy": 0.319, "Logit adjustment": 0.184}
 
 
-def methods(baseline=(0.10, 0.20), rival=(0.01, 0.03), kind="closed form"):
-    """Our error is 10%; the others' differences from it have the given intervals."""
+def estimate(value, half=0.009):
+    return Estimate(value, value - half, value + half)
 
-    def entry(name, kind, interval):
-        value = sum(interval) / 2
-        difference = {"value": value, "interval": list(interval)}
-        return {"name": name, "kind": kind, "value": 0.1 + value, "difference": difference}
 
-    return [
-        {"name": "AutoBalance", "kind": "designed", "value": 0.1, "difference": None},
-        entry("Cross-entropy", "closed form", baseline),
-        entry("VS", "closed form", (0.5, 0.6)),
-        entry("Group-LA", kind, rival),
+def minus(errors, other, name):
+    return None if name == other else estimate(errors[name] - errors[other])
+
+
+def reached(recommended, errors=ERRORS, parts=5):
+    best = min(errors, key=errors.__getitem__)
+    standings = tuple(
+        Standing(
+            name,
+            "designed" if name == "AutoBalance" else "closed form",
+            number,
+            estimate(errors[name]),
+            minus(errors, "AutoBalance", name),
+            minus(errors, best, name),
+        )
+        for number, name in enumerate(errors)
+    )
+    return Verdict(recommended, best, standings, parts, 4795)
+
+
+def entry(verdict, basis="test split", errors=ERRORS, note="", kept_start=None):
+    """The entry for a contest in which the methods have the same errors wherever measured."""
+    methods = [
+        {
+            "name": name,
+            "value": errors[name],
+            "interval": estimate(errors[name]).interval,
+            "difference": None if gap is None else {"value": gap.value, "interval": gap.interval},
+        }
+        for name in errors
+        for gap in [minus(errors, "AutoBalance", name)]
     ]
+    return verdict_entry(verdict, note, "worst-group", basis, methods, 5794, kept_start)
 
 
-def test_a_clear_gain_over_everything():
-    text = verdict("worst-group", TEST_SPLIT, methods(), 5794)
-    assert text == (
-        "Worst-group error 25.0% → 10.0% on 5,794 test examples. "
-        "The change from cross-entropy to the designed loss is −15.0 points "
-        "(95% interval −20.0 to −10.0). "
-        "The best closed-form loss, Group-LA, gives 12.0%, which is worse (difference +2.0 points, "
-        "95% interval +1.0 to +3.0): the designed loss is worth having."
+def test_a_gain():
+    said = entry(reached("AutoBalance"))
+    assert said["headline"] == (
+        "Worst-group error 31.9% → 14.1% (±0.9) with the designed loss; "
+        "Logit adjustment alone would give 18.4%."
+    )
+    assert said["text"] == (
+        "Judged on 5 outer folds, 4,795 examples that no contender had seen, the designed loss has "
+        "the lowest error (14.1%); the best simpler one, Logit adjustment, is worse by +4.3 points "
+        "(95% interval +3.4 to +5.2): the designed loss is worth having, and is kept. "
+        "On the 5,794 test examples, which chose nothing, Logit adjustment minus the designed loss "
+        "is +4.3 points (95% interval +3.4 to +5.2): the designed loss is better."
+    )
+    assert said["gain"] is True
+    assert said["recommended"] == "AutoBalance"
+
+
+def test_a_closed_form_that_does_as_well():
+    errors = ERRORS | {"Logit adjustment": 0.145}
+    said = entry(reached("Logit adjustment", errors), errors=errors)
+    assert said["headline"] == (
+        "Worst-group error 31.9% → 14.5% (±0.9) with Logit adjustment; "
+        "the designed loss would give 14.1%."
+    )
+    assert (
+        "Logit adjustment is +0.4 points (95% interval −0.5 to +1.3) from it: the two cannot be "
+        "told apart, and the simpler one is kept."
+    ) in said["text"]
+    assert said["text"].endswith("(95% interval −0.5 to +1.3): the two cannot be told apart.")
+    assert said["gain"] is False
+
+
+def test_a_closed_form_that_is_best():
+    errors = ERRORS | {"Logit adjustment": 0.101}
+    said = entry(reached("Logit adjustment", errors), "outer folds", errors)
+    assert "Logit adjustment has the lowest error (10.1%), and nothing simpler" in said["text"]
+    assert "test" not in said["text"]
+
+
+def test_nothing_beats_cross_entropy():
+    errors = dict.fromkeys(ERRORS, 0.2)
+    said = entry(reached("Cross-entropy", errors), "untouched part", errors)
+    assert said["headline"] == (
+        "Worst-group error 20.0% (±0.9): plain cross-entropy does as well as anything that was "
+        "tried."
     )
 
 
-def test_a_closed_form_within_the_interval_is_recommended():
-    text = verdict("balanced", TEST_SPLIT, methods(rival=(-0.01, 0.03)), 100)
-    assert "the two cannot be told apart" in text
-    assert text.endswith("and the closed form is the simpler choice.")
+def test_an_untouched_part_is_called_so():
+    assert "Judged on an untouched part, 4,795" in entry(reached("AutoBalance", parts=1))["text"]
 
 
-def test_a_post_hoc_rival_is_not_called_a_closed_form():
-    text = verdict("balanced", TEST_SPLIT, methods(rival=(-0.01, 0.03), kind="post-hoc"), 100)
-    assert "The best simpler method, Group-LA" in text
-    assert "closed" not in text
-
-
-def test_a_better_closed_form_is_recommended():
-    text = verdict("balanced", TEST_SPLIT, methods(rival=(-0.05, -0.01)), 100)
-    assert text.endswith("interval −5.0 to −1.0): use the closed form.")
+def test_test_rows_may_contradict():
+    """The folds found no difference; the test rows say that the designed loss is worse."""
+    errors = ERRORS | {"Logit adjustment": 0.11}
+    said = entry(reached("Logit adjustment"), errors=errors)
+    assert said["text"].endswith("the designed loss is worse.")
 
 
 @pytest.mark.parametrize(
-    ("interval", "words"),
-    [((-0.02, 0.04), "no clear change"), ((-0.04, -0.02), "cross-entropy serves")],
+    ("basis", "words"),
+    [
+        ("held-out folds", "The figures come from the folds that chose the loss and flatter it."),
+        ("test split", "which chose nothing, cross-entropy minus the designed loss is +17.8"),
+    ],
 )
-def test_no_gain_over_cross_entropy_is_said(interval, words):
-    assert words in verdict("balanced", TEST_SPLIT, methods(baseline=interval), 100)
+def test_without_a_verdict_the_reason_is_given(basis, words):
+    said = entry(None, basis, note="no verdict was asked for")
+    assert said["basis"] is None
+    assert said["text"].startswith("There is no verdict (no verdict was asked for), so the")
+    assert words in said["text"]
 
 
-def test_folds_give_no_verdict():
-    text = verdict("0.1*error+0.9*balanced", HELD_OUT_FOLDS, methods(), 100)
-    assert text.startswith("0.1 × error + 0.9 × balanced error 25.0% → 10.0% on the held-out folds")
-    assert "optimistic" in text
-    assert "no verdict" in text
+def test_a_kept_start_is_said():
+    said = entry(reached("AutoBalance"), kept_start="group-la")
+    assert "is the one that the search started from (group-la)" in said["text"]

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 
 import autobalance
+from autobalance.contest.contenders import OURS, closed_forms
+from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.recommend import Listener, recommend
 from autobalance.counts import Counts
 from autobalance.data.tables import Table
 from autobalance.data.wording import listing
@@ -23,27 +26,16 @@ from autobalance.labels import Label, label_text, label_to_json
 from autobalance.losses.presets import PRESETS
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
-from autobalance.runs.contest import closed_forms, train_all
 from autobalance.runs.examples import PreparedTable, prepare_table
 from autobalance.runs.folder import METRICS_FORMAT, METRICS_VERSION, FinishedRun, SavedModel
 from autobalance.runs.measure import measure_methods
 from autobalance.runs.pace import Pace
-from autobalance.runs.verdict import verdict
+from autobalance.runs.verdict import verdict_entry
 from autobalance.runs.watch import Watch
 from autobalance.search.constraints import Constraint
-from autobalance.search.folds import Folds, make_folds
+from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, SearchResult
-from autobalance.space import SearchSpace
-from autobalance.workbench import (
-    DEFAULT_PARAMETERS,
-    DEFAULT_RIDGE,
-    SearchSettings,
-    TrainedHead,
-    Workbench,
-    default_start,
-)
-
-AUTO = "auto"
+from autobalance.workbench import DEFAULT_PARAMETERS, SearchSettings, TrainedHead
 
 
 @dataclass(frozen=True)
@@ -72,6 +64,11 @@ class FitRequest:
         Name of a preset, path of a design file, or ``"auto"``.
     constraints
         Limits on other objectives, such as ``error<=0.3``.
+    verdict
+        Outer folds, a share to leave untouched, ``"auto"``, or ``None``; see
+        :func:`~autobalance.contest.recommend.recommend`.
+    jobs
+        Outer parts handled at once.
     seed
         Of the folds and the bootstrap; nothing else is random.
     """
@@ -87,6 +84,8 @@ class FitRequest:
     dictionary: str = AUTO
     start: str = AUTO
     constraints: tuple[str, ...] = ()
+    verdict: str | int | float | None = AUTO
+    jobs: int = 1
     seed: int = 0
 
     def parse_objective(self) -> Objective:
@@ -122,48 +121,48 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
     """
     started = time.perf_counter()
     objective = request.parse_objective()
-    data = prepare_table(table, request.columns, request.drop_classes, request.train_on)
-    train, counts = data.train, data.counts
+    prepared = prepare_table(table, request.columns, request.drop_classes, request.train_on)
+    train, counts = prepared.train, prepared.counts
     objective = replace(objective, positive_class=_positive_class(request, objective, counts))
-    bound = objective.bind(counts, request.empty_cells)
-    weight = np.ones(len(train))
-    cell = train.y * counts.n_groups + train.g
-    folds = make_folds(
-        request.cv, train.features, train.y, train.y, cell, counts, weight, request.seed
-    )
-    start_name, start = _start(request.start, objective, counts)
-    space = SearchSpace.build(
-        start,
-        request.parameters,
-        request.dictionary,
-        held_out_share=folds.held_out_share,
-    )
-    _introduce(data, folds, objective, request, watch)
-    watch.stage("Preparing the features", 0.0)
-    settings = SearchSettings()
-    bench = Workbench(
+    data = TrainingData(
         train.features,
         train.y,
         train.g,
-        weight,
-        counts,
-        folds,
-        bound,
-        settings,
-        constraints=[
-            Constraint.parse(text, objective.positive_class).bind(counts, request.empty_cells)
-            for text in request.constraints
-        ],
-        standardise=not data.encoder.one_vector,
+        np.ones(len(train)),
+        counts.classes,
+        counts.groups,
     )
+    procedure = Procedure(
+        objective,
+        request.cv,
+        request.seed,
+        request.empty_cells,
+        request.parameters,
+        request.dictionary,
+        start=_start(request.start),
+        constraints=tuple(
+            Constraint.parse(text, objective.positive_class) for text in request.constraints
+        ),
+        standardise=not prepared.encoder.one_vector,
+    )
+    objective.bind(counts, request.empty_cells)
+    folds = data.folds(request.cv, request.seed)
+    _introduce(prepared, folds, objective, request, watch)
+    watch.stage("Preparing the features", 0.0)
     pace = Pace(watch, len(closed_forms(counts.n_groups)))
-    heads = list(train_all(bench, space, pace.evaluation, pace.method))
-    watch.stage("Measuring", 1.0)
-    basis, methods = measure_methods(
-        heads, bench, data.test, objective.positive_class, request.seed
+    outcome = recommend(
+        data,
+        procedure,
+        request.verdict,
+        n_jobs=request.jobs,
+        listener=Listener(pace.passes, pace.evaluation, pace.method, pace.passed),
     )
-    ours = heads[0]
-    examples = len(folds.row) if data.test is None else len(data.test)
+    watch.stage("Measuring", 1.0)
+    basis, examples, methods = measure_methods(
+        outcome, prepared.test, objective.positive_class, request.seed
+    )
+    ours, kept = outcome.heads[OURS], outcome.kept
+    start = Path(request.start).name if request.start.endswith(".json") else procedure.start_name
     metrics = {
         "format": METRICS_FORMAT,
         "version": METRICS_VERSION,
@@ -175,20 +174,28 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         else [label_to_json(label) for label in counts.groups],
         "group_columns": list(request.columns.groups) or None,
         "data": {
-            "source": Path(data.source).name,
+            "source": Path(prepared.source).name,
             "features": int(train.features.shape[1]),
-            "rows": data.rows,
+            "rows": prepared.rows,
             "measured": examples,
             "counts": counts.values.tolist(),
-            "notes": [*data.notes, *([f"{folds.note}."] if folds.note else [])],
+            "notes": [*prepared.notes, *([f"{folds.note}."] if folds.note else [])],
         },
-        "space": space.describe(),
-        "search": {"start": start_name, **_search_facts(ours.result, settings)},
-        "basis": basis,
-        "verdict": " ".join(
-            [verdict(str(objective), basis, methods, examples), *_kept(ours.result, start_name)]
+        "space": procedure.space(outcome.bench).describe(),
+        "search": {"start": start, **_search_facts(ours.result, procedure.settings)},
+        "kept": kept.name,
+        "verdict": verdict_entry(
+            outcome.verdict,
+            outcome.note,
+            str(objective),
+            basis,
+            methods,
+            examples,
+            start if ours.result.status == START_KEPT else None,
         ),
+        "basis": basis,
         "methods": methods,
+        "calibration": None,
         "settings": _settings(request),
         "versions": _versions(),
         "seconds": time.perf_counter() - started,
@@ -196,9 +203,13 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
     }
     return FinishedRun(
         SavedModel(
-            ours.model, data.encoder, request.columns, str(objective), objective.positive_class
+            kept.model,
+            prepared.encoder,
+            request.columns,
+            str(objective),
+            objective.positive_class,
         ),
-        _with_origin(ours, str(objective), data.source, request),
+        _with_origin(kept, str(objective), prepared.source, request),
         metrics,
         ours.result.history,
     )
@@ -219,25 +230,15 @@ def _positive_class(request: FitRequest, objective: Objective, counts: Counts) -
     )
 
 
-def _start(name: str, objective: Objective, counts: Counts) -> tuple[str, LossDesign]:
-    """The starting design and what to call it."""
-    if name == AUTO:
-        name = default_start(objective)
-    if name in PRESETS:
-        return name, replace(PRESETS[name](counts), ridge=DEFAULT_RIDGE)
+def _start(name: str) -> str | LossDesign:
+    """The name of a preset, or the design in a file."""
+    if name == AUTO or name in PRESETS:
+        return name
     if not name.endswith(".json"):
         raise DesignError(
             f"start {name!r} is neither a preset ({', '.join(PRESETS)}) nor a design file (.json)"
         )
-    design = LossDesign.load(name)
-    if (design.counts.classes, design.counts.groups) != (counts.classes, counts.groups):
-        raise DesignError(
-            f"{name} was made for other classes or groups than those of the table; "
-            "start from a preset instead"
-        )
-    return Path(name).name, replace(
-        design, counts=counts, ridge=DEFAULT_RIDGE if design.ridge is None else design.ridge
-    )
+    return LossDesign.load(name)
 
 
 def _introduce(
@@ -263,15 +264,6 @@ def _introduce(
 
 def _held_out(cv: int | float, folds: Folds) -> str:
     return f"one split of {cv:g}" if len(folds) == 1 else f"{len(folds)} folds"
-
-
-def _kept(result: SearchResult, start_name: str) -> list[str]:
-    if result.status != START_KEPT:
-        return []
-    return [
-        f"AutoBalance kept the loss that it started from ({start_name}): no other stood out on the "
-        "folds."
-    ]
 
 
 def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, Any]:
@@ -300,6 +292,7 @@ def _settings(request: FitRequest) -> Mapping[str, Any]:
         "classes left out": list(request.drop_classes),
         "empty cells": request.empty_cells,
         "held-out data": request.cv,
+        "verdict": "none" if request.verdict is None else request.verdict,
         "seed": request.seed,
     }
 
@@ -315,10 +308,9 @@ def _versions() -> dict[str, str]:
 
 def _with_origin(head: TrainedHead, objective: str, source: str, request: FitRequest) -> LossDesign:
     return head.design.with_metadata(
+        name=head.name,
         objective=objective,
         source=Path(source).name,
         seed=request.seed,
-        evaluations=head.result.statistics["evaluations"],
-        status=head.result.status,
         versions=_versions(),
     )

@@ -21,7 +21,7 @@ from autobalance.search.result import Evaluation
 from autobalance.storage import write_text_atomically
 
 METRICS_FORMAT = "autobalance-metrics"
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 
 DESIGN_FILE = "design.json"
 METRICS_FILE = "metrics.json"

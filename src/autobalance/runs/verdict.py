@@ -1,73 +1,141 @@
-"""Whether the designed loss was worth it, in words that claim no more than was measured."""
+"""What was gained and what to use, in words that claim no more than was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autobalance.bootstrap import Estimate
+from autobalance.contest.contenders import BASELINE, OURS
+from autobalance.contest.verdict import OUTER_FOLDS, Verdict
 from autobalance.report.wording import objective_name, percent, points, points_interval
-from autobalance.runs.contest import BASELINE, OURS
 from autobalance.runs.measure import TEST_SPLIT
 
+Method = Mapping[str, Any]
 
-def verdict(objective: str, basis: str, methods: Sequence[Mapping[str, Any]], examples: int) -> str:
-    """A few sentences: the change from cross-entropy, and whether a simpler method does as well.
+
+def verdict_entry(
+    reached: Verdict | None,
+    note: str,
+    objective: str,
+    basis: str,
+    methods: Sequence[Method],
+    examples: int,
+    kept_start: str | None = None,
+) -> dict[str, Any]:
+    """The verdict as the metrics hold it: a headline, further sentences, and the evidence.
 
     Parameters
     ----------
+    reached, note
+        The verdict, or why there is none.
     objective
         Canonical text of the objective.
-    basis
-        Where the errors were measured.
-    methods
-        Entries of the metrics.
-    examples
-        How many examples the errors were measured on.
+    basis, methods, examples
+        Where the errors of the entries of the metrics were measured, the entries, and on how many
+        examples.
+    kept_start
+        What the search started from, if it found nothing better.
     """
     by_name = {method["name"]: method for method in methods}
-    ours, baseline = by_name[OURS], by_name[BASELINE]
+    sentences = [
+        _without_verdict(note, basis) if reached is None else _evidence(reached),
+        _on_test(reached, by_name, examples) if basis == TEST_SPLIT else "",
+        "" if kept_start is None else _start_kept(kept_start),
+    ]
+    return {
+        "headline": _headline(objective, by_name, reached),
+        "text": " ".join(filter(None, sentences)),
+        **({"basis": None} if reached is None else reached.to_json()),
+    }
+
+
+def _headline(objective: str, methods: Mapping[str, Method], reached: Verdict | None) -> str:
+    kept = OURS if reached is None else reached.recommended
     name = objective_name(objective)
     name = name[0].upper() + name[1:]
-    before, after = percent(baseline["value"]), percent(ours["value"])
-    if basis != TEST_SPLIT:
-        return (
-            f"{name} {before} → {after} on the held-out folds. The same folds chose the loss, so "
-            "the gain from cross-entropy to the designed loss is optimistic, and without test data "
-            "there is no verdict: mark some rows as test in a split column."
-        )
-    rivals = [method for method in methods if method["name"] not in (OURS, BASELINE)]
-    rival = min(rivals, key=lambda method: float(method["value"]))
-    return (
-        f"{name} {before} → {after} on {examples:,} test examples. "
-        f"{_change(baseline['difference'])} {_comparison(rival)}"
-    )
-
-
-def _change(minus_ours: Mapping[str, Any]) -> str:
-    low, high = minus_ours["interval"]
-    change = (
-        f"The change from cross-entropy to the designed loss is {points(-minus_ours['value'])} "
-        f"points (95% interval {points_interval([-high, -low])})"
-    )
-    if low > 0:
+    after = methods[kept]
+    low, high = after["interval"]
+    figure = f"{percent(after['value'])} (±{percent((high - low) / 2).rstrip('%')})"
+    if kept == BASELINE:
+        return f"{name} {figure}: plain cross-entropy does as well as anything that was tried."
+    change = f"{name} {percent(methods[BASELINE]['value'])} → {figure} with {_called(kept)}"
+    if kept != OURS:
+        return f"{change}; the designed loss would give {percent(methods[OURS]['value'])}."
+    if reached is None:
         return f"{change}."
-    if high < 0:
-        return f"{change}: cross-entropy serves this objective better."
-    return f"{change}, which is no clear change."
+    rival = _best_rival(reached)
+    return f"{change}; {_called(rival)} alone would give {percent(methods[rival]['value'])}."
 
 
-def _comparison(rival: Mapping[str, Any]) -> str:
-    closed = rival["kind"] == "closed form"
-    kind = "closed-form loss" if closed else "simpler method"
-    it = "the closed form" if closed else "the simpler method"
-    low, high = rival["difference"]["interval"]
-    gives = f"The best {kind}, {rival['name']}, gives {percent(rival['value'])}"
-    gap = (
-        f"difference {points(rival['difference']['value'])} points, 95% interval "
-        f"{points_interval([low, high])}"
+def _evidence(reached: Verdict) -> str:
+    """Which contender is kept, and why."""
+    best, kept = reached[reached.best], reached[reached.recommended]
+    where = f"{reached.parts} outer folds" if reached.basis == OUTER_FOLDS else "an untouched part"
+    leads = (
+        f"Judged on {where}, {reached.examples:,} examples that no contender had seen, "
+        f"{_called(best.name)} has the lowest error ({percent(best.error.value)})"
     )
-    if low > 0:
-        return f"{gives}, which is worse ({gap}): the designed loss is worth having."
-    if high < 0:
-        return f"{gives}, which is better ({gap}): use {it}."
-    return f"{gives}; the two cannot be told apart ({gap}), and {it} is the simpler choice."
+    if kept.minus_best is not None:
+        return (
+            f"{leads}. {_capital(_called(kept.name))} is {_gap(kept.minus_best)} from it: the two "
+            "cannot be told apart, and the simpler one is kept."
+        )
+    if not reached.gain:
+        return f"{leads}, and nothing simpler comes near it: it is kept."
+    rival = reached[_best_rival(reached)]
+    assert rival.minus_ours is not None  # it is not ours
+    return (
+        f"{leads}; the best simpler one, {_called(rival.name)}, is worse by "
+        f"{_gap(rival.minus_ours)}: the designed loss is worth having, and is kept."
+    )
+
+
+def _on_test(reached: Verdict | None, methods: Mapping[str, Method], examples: int) -> str:
+    """What the test rows, which chose nothing, say of the choice."""
+    where = f"On the {examples:,} test examples, which chose nothing,"
+    rival = BASELINE if reached is None else reached.recommended
+    if rival == OURS and reached is not None:
+        rival = _best_rival(reached)
+    difference = methods[rival]["difference"]
+    gap = Estimate(difference["value"], *difference["interval"])
+    reading = (
+        "the designed loss is better"
+        if gap.low > 0
+        else "the designed loss is worse"
+        if gap.high < 0
+        else "the two cannot be told apart"
+    )
+    return f"{where} {_called(rival)} minus the designed loss is {_gap(gap)}: {reading}."
+
+
+def _without_verdict(note: str, basis: str) -> str:
+    sentence = f"There is no verdict ({note}), so the designed loss is kept."
+    if basis == TEST_SPLIT:
+        return sentence
+    return f"{sentence} The figures come from the folds that chose the loss and flatter it."
+
+
+def _start_kept(start: str) -> str:
+    return (
+        f"The designed loss is the one that the search started from ({start}), with its ridge "
+        "tuned: no other stood out on the folds."
+    )
+
+
+def _best_rival(reached: Verdict) -> str:
+    """The contender of the lowest error but the designed loss."""
+    rivals = [standing for standing in reached.standings if standing.name != OURS]
+    return min(rivals, key=lambda standing: standing.error.value).name
+
+
+def _called(name: str) -> str:
+    return {OURS: "the designed loss", BASELINE: "cross-entropy"}.get(name, name)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _gap(estimate: Estimate) -> str:
+    return f"{points(estimate.value)} points (95% interval {points_interval(estimate.interval)})"

@@ -1,8 +1,8 @@
-"""The designed loss and those it is compared with, all trained on the same terms."""
+"""The designed loss and its simpler rivals, all trained on the same terms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from autobalance.search.result import Evaluation
@@ -55,6 +55,7 @@ def train_all(
     space: SearchSpace,
     evaluated: Callable[[Evaluation], None],
     starting: Callable[[str], None],
+    wanted: Collection[str] | None = None,
 ) -> Iterator[TrainedHead]:
     """Train the designed loss, cross-entropy, its tuned bias and the other closed forms.
 
@@ -68,12 +69,23 @@ def train_all(
         Called with every evaluation of that search.
     starting
         Called with the name of each method before its training starts.
+    wanted
+        Names to train; by default all.
     """
-    starting(OURS)
-    yield bench.train(space, OURS, progress=evaluated)
+
+    def is_wanted(name: str) -> bool:
+        return wanted is None or name in wanted
+
+    if is_wanted(OURS):
+        starting(OURS)
+        yield bench.train(space, OURS, progress=evaluated)
     for form in closed_forms(bench.counts.n_groups):
+        biased = form is CROSS_ENTROPY and is_wanted(TUNED_BIAS)
+        if not (is_wanted(form.name) or biased):
+            continue
         starting(form.name)
         head = bench.train_preset(form.preset, form.name, form.tuned)
-        yield head
-        if form is CROSS_ENTROPY:
+        if is_wanted(form.name):
+            yield head
+        if biased:
             yield bench.add_tuned_bias(head, TUNED_BIAS)

@@ -1,0 +1,182 @@
+"""What every contender predicts for examples that played no part in designing or tuning it.
+
+The folds that chose a loss flatter it, so each contender's whole procedure is repeated on outer
+training parts and judged on what was left out: k outer folds, after which every example has been
+left out once, or one untouched part where that would cost too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Integer
+from joblib import Parallel, delayed
+from numpy import ndarray
+
+from autobalance.contest.contenders import train_all
+from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.errors import DataError
+from autobalance.search.folds import Folds
+from autobalance.search.result import Evaluation
+
+OUTER_FOLDS = 5
+UNTOUCHED_SHARE = 0.25
+AFFORDABLE = 10_000_000
+"""Size N (D + 1) K of a problem up to which ``"auto"`` takes outer folds: a minute or a few on a
+laptop. By size and not by the clock, so that the same data get the same verdict everywhere."""
+_FEWEST_TO_SEARCH = 2
+
+
+class Contender(NamedTuple):
+    """One contender's predictions: codes (M,), kind, and numbers fitted beside the ridge."""
+
+    codes: Integer[ndarray, "M"]
+    kind: str
+    fitted: int
+
+
+@dataclass(frozen=True, eq=False)
+class OuterPredictions:
+    """Predictions for examples left out, each example once.
+
+    Parameters
+    ----------
+    row
+        Shape (M,), ascending: which examples.
+    contenders
+        By name, the designed loss first.
+    parts
+        How many outer training parts there were; 1 is one untouched part.
+    """
+
+    row: Integer[ndarray, "M"]
+    contenders: dict[str, Contender]
+    parts: int
+
+
+def outer_folds(data: TrainingData, cv: Any, how: str | int | float, seed: int | None) -> Folds:
+    """Who is left out when: by a number of folds, a share, or ``"auto"``.
+
+    A splitter or a list of pairs in ``cv`` knows which examples belong together, so it makes the
+    outer folds too, whatever ``how`` says.
+
+    Parameters
+    ----------
+    data
+        All the examples.
+    cv
+        How held-out data is taken within them.
+    how
+        A whole number of folds, a share between 0 and 1, or ``"auto"``.
+    seed
+        Of the folds.
+
+    Raises
+    ------
+    DataError
+        If ``how`` is none of these, or a class is too rare to be left out and still searched.
+    """
+    if how == AUTO:
+        size = len(data) * (data.features.shape[1] + 1) * len(data.classes)
+        how = OUTER_FOLDS if size <= AFFORDABLE else UNTOUCHED_SHARE
+    if isinstance(how, (str, bool)):
+        raise DataError(f"verdict is {how!r}; use 'auto', a number of folds, a share or None")
+    by_count = isinstance(cv, (int, float, np.integer))
+    folds = data.folds(how if by_count else cv, seed)
+    for train in folds.train if by_count else ():
+        left = np.bincount(data.y[train], minlength=len(data.classes))
+        rarest = int(left.argmin())
+        if left[rarest] < _FEWEST_TO_SEARCH:
+            raise DataError(
+                f"{data.counts.class_name(rarest)} has too few examples to leave some out and "
+                "search on the rest; it needs at least 3"
+            )
+    return folds
+
+
+def predict_left_out(
+    data: TrainingData,
+    procedure: Procedure,
+    outer: Folds,
+    *,
+    n_jobs: int | None = None,
+    evaluated: Callable[[Evaluation], None] = lambda _: None,
+    starting: Callable[[str], None] = lambda _: None,
+    judged: Callable[[int], None] = lambda _: None,
+) -> OuterPredictions:
+    """Repeat every contender's procedure on each outer part and predict what it leaves out.
+
+    Parameters
+    ----------
+    data, procedure, outer
+        The examples, how a loss is designed, and who is left out when.
+    n_jobs
+        Outer parts at once, as joblib takes it.
+    evaluated, starting
+        Called as in :func:`~autobalance.contest.contenders.train_all`, if parts are not handled
+        at once.
+    judged
+        Called with the number of parts done.
+    """
+    parts = len(outer)
+    if n_jobs in (None, 1):
+        results: Iterator[dict[str, Contender]] = (
+            _predict(data, procedure, outer, part, evaluated, starting) for part in range(parts)
+        )
+    else:
+        results = Parallel(n_jobs=n_jobs, return_as="generator")(
+            delayed(_predict)(data, procedure, outer, part) for part in range(parts)
+        )
+    done = []
+    for result in results:
+        done.append(result)
+        judged(len(done))
+    # Parts are concatenated in order; a splitter may leave an example out more than once.
+    rows = np.concatenate([outer.row[outer.fold == part] for part in range(parts)])
+    row, first = np.unique(rows, return_index=True)
+    return OuterPredictions(
+        row,
+        {
+            name: Contender(
+                np.concatenate([each[name].codes for each in done])[first],
+                contender.kind,
+                max(each[name].fitted for each in done),
+            )
+            for name, contender in done[0].items()
+        },
+        parts,
+    )
+
+
+def _predict(
+    data: TrainingData,
+    procedure: Procedure,
+    outer: Folds,
+    part: int,
+    evaluated: Callable[[Evaluation], None] = lambda _: None,
+    starting: Callable[[str], None] = lambda _: None,
+) -> dict[str, Contender]:
+    """All contenders on one outer part."""
+    train = np.flatnonzero(outer.train[part])
+    left_out = data.features[outer.row[outer.fold == part]]
+    inner = procedure.on_part(_cv_within(procedure.cv, train, len(data)))
+    bench = inner.workbench(data.part(train))
+    return {
+        head.name: Contender(head.model.predict(left_out), head.kind, head.fitted)
+        for head in train_all(bench, inner.space(bench), evaluated, starting)
+    }
+
+
+def _cv_within(cv: Any, train: Integer[ndarray, "M"], size: int) -> Any:
+    """Held-out data within a part: given pairs of positions are cut down to it."""
+    if isinstance(cv, (int, float, np.integer)) or hasattr(cv, "split"):
+        return cv
+    place = np.full(size, -1)
+    place[train] = np.arange(len(train))
+    positions = np.arange(size)
+    pairs = [[place[positions[np.asarray(side)]] for side in pair] for pair in cv]
+    within = [[side[side >= 0] for side in pair] for pair in pairs]
+    return [pair for pair in within if all(len(side) for side in pair)]

@@ -1,0 +1,222 @@
+"""How a loss is designed, whatever the examples: for all of them, and for each outer part alike.
+
+A verdict judges procedures, not losses: everything that looks at the data (scaling, inner folds,
+search, tuned strengths, retraining) is repeated on each part from which others are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.errors import DesignError
+from autobalance.labels import Label
+from autobalance.objectives import Objective
+from autobalance.search.constraints import Constraint
+from autobalance.search.folds import Folds, make_folds
+from autobalance.space import SearchSpace
+from autobalance.workbench import (
+    DEFAULT_PARAMETERS,
+    DEFAULT_RIDGE,
+    SearchSettings,
+    Workbench,
+    default_start,
+)
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Examples with codes of class and group, and what a splitter may look at.
+
+    Parameters
+    ----------
+    features
+        Shape (N, D).
+    y, g
+        Codes of class and group, in the order of ``classes`` and ``groups``; ``g`` is all 0
+        without groups.
+    weight
+        Shape (N,), not negative.
+    classes, groups
+        Labels; ``groups`` is ``None`` without groups.
+    labels, units
+        The classes as the user gave them, and units that a splitter keeps together.
+    """
+
+    features: ndarray
+    y: Integer[ndarray, "N"]
+    g: Integer[ndarray, "N"]
+    weight: Float[ndarray, "N"]
+    classes: tuple[Label, ...]
+    groups: tuple[Label, ...] | None = None
+    labels: Any = None
+    units: Any = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Weighted examples per cell."""
+        used = self.weight > 0
+        return Counts.from_codes(
+            self.y[used],
+            None if self.groups is None else self.g[used],
+            self.classes,
+            self.groups,
+            self.weight[used],
+        )
+
+    @property
+    def cell(self) -> Integer[ndarray, "N"]:
+        """Code of each example's (class, group) cell."""
+        return np.asarray(self.y * self.counts.n_groups + self.g)
+
+    def folds(self, cv: Any, seed: int | None) -> Folds:
+        """Split these examples; see :func:`~autobalance.search.folds.make_folds`."""
+        return make_folds(
+            cv,
+            self.features,
+            self.y if self.labels is None else self.labels,
+            self.y,
+            self.cell,
+            self.counts,
+            self.weight,
+            seed,
+            self.units,
+        )
+
+    def part(self, rows: Integer[ndarray, "M"]) -> TrainingData:
+        """Some of the examples, with the same classes and groups."""
+        return replace(
+            self,
+            features=self.features[rows],
+            y=self.y[rows],
+            g=self.g[rows],
+            weight=self.weight[rows],
+            labels=None if self.labels is None else np.asarray(self.labels)[rows],
+            units=None if self.units is None else np.asarray(self.units)[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Procedure:
+    """From examples to a workbench and a search space, by the same rules each time.
+
+    Parameters
+    ----------
+    objective
+        Not yet bound: cells can be missing in a part.
+    cv
+        Held-out data within the examples; see :func:`~autobalance.search.folds.make_folds`.
+        Positions must be a list of pairs, since they are read more than once.
+    seed
+        Of the folds.
+    empty_cells
+        ``"error"`` or ``"drop"``.
+    parameters, dictionary, parametrisation
+        What is searched; see :class:`~autobalance.space.SearchSpace`.
+    start
+        Name of a preset, a design for the same classes and groups, or ``"auto"``.
+    ridge
+        Where it starts, if the start has none.
+    constraints
+        Limits on other objectives.
+    settings
+        How to search.
+    standardise
+        See :class:`~autobalance.data.features.FeatureMatrix`.
+    """
+
+    objective: Objective
+    cv: Any = 5
+    seed: int | None = 0
+    empty_cells: str = "error"
+    parameters: Sequence[str] = DEFAULT_PARAMETERS
+    dictionary: str | dict[str, str] = AUTO
+    parametrisation: str = "exp"
+    start: str | LossDesign = AUTO
+    ridge: float = DEFAULT_RIDGE
+    constraints: tuple[Constraint, ...] = ()
+    settings: SearchSettings = field(default_factory=SearchSettings)
+    standardise: bool = True
+
+    @property
+    def start_name(self) -> str:
+        """What the start is called."""
+        if isinstance(self.start, LossDesign):
+            return "a saved design"
+        return default_start(self.objective) if self.start == AUTO else self.start
+
+    def workbench(self, data: TrainingData) -> Workbench:
+        """Folds, prepared features and the bound objective.
+
+        Raises
+        ------
+        DataError, ObjectiveError
+            If the data do not go together with the objective or the folds.
+        """
+        counts = data.counts
+        return Workbench(
+            data.features,
+            data.y,
+            data.g,
+            data.weight,
+            counts,
+            data.folds(self.cv, self.seed),
+            self.objective.bind(counts, self.empty_cells),
+            self.settings,
+            constraints=[limit.bind(counts, self.empty_cells) for limit in self.constraints],
+            standardise=self.standardise,
+        )
+
+    def space(self, bench: Workbench) -> SearchSpace:
+        """What is searched on ``bench``.
+
+        Raises
+        ------
+        DesignError
+            If the start was made for other classes or groups, or a name is unknown.
+        """
+        used = bench.sample_weight > 0
+        cell = bench.y * bench.counts.n_groups + bench.g
+        shape = bench.counts.values.shape
+        return SearchSpace.build(
+            self._start(bench),
+            self.parameters,
+            self.dictionary,
+            self.parametrisation,
+            bench.folds.held_out_share,
+            np.bincount(cell[used], minlength=bench.counts.values.size)
+            .reshape(shape)
+            .astype(np.float64),
+        )
+
+    def on_part(self, cv: Any) -> Procedure:
+        """The same for a part of the examples, in which a rare cell may be missing."""
+        return replace(self, cv=cv, empty_cells="drop")
+
+    def _start(self, bench: Workbench) -> LossDesign:
+        if not isinstance(self.start, LossDesign):
+            return bench.start(self.start_name, self.ridge)
+        counts, made_for = bench.counts, self.start.counts
+        if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
+            raise DesignError(
+                "the starting design was made for other classes or groups than those of the data; "
+                "use one made for the same labels, a preset, or 'auto'"
+            )
+        return replace(
+            self.start,
+            counts=counts,
+            ridge=self.ridge if self.start.ridge is None else self.start.ridge,
+        )

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autobalance.contest.procedure import Procedure, TrainingData
+from autobalance.errors import DesignError, ObjectiveError
+from autobalance.losses.presets import preset
+from autobalance.objectives import Objective
+
+
+def test_a_part_keeps_labels_weights_and_units_together(data):
+    whole = replace(data, labels=np.array(data.classes)[data.y], units=np.arange(len(data)))
+    rows = np.array([170, 3, 130])
+    part = whole.part(rows)
+    np.testing.assert_array_equal(part.features, data.features[rows])
+    assert part.labels.tolist() == ["c", "a", "b"]
+    assert part.units.tolist() == rows.tolist()
+    assert part.counts.classes == data.classes
+    assert part.counts.per_class.tolist() == [1, 1, 1]
+
+
+def test_examples_without_weight_are_not_counted(data):
+    weight = np.where(np.arange(len(data)) < 100, 0.0, 2.0)
+    assert replace(data, weight=weight).counts.per_class.tolist() == [40, 80, 30]
+
+
+def test_the_start_is_made_from_the_counts_of_the_part(data, procedure):
+    part = data.part(np.arange(60, len(data)))
+    bench = procedure.workbench(part)
+    start = procedure.space(bench).start
+    expected = preset("logit-adjustment", part.counts).additive
+    np.testing.assert_allclose(start.additive, expected)
+
+
+def test_a_saved_design_starts_on_other_counts_but_not_on_other_classes(data, make_data, procedure):
+    design = replace(preset("cdt", data.counts, gamma=0.3), ridge=None)
+    from_design = replace(procedure, start=design, ridge=0.7)
+    part = data.part(np.arange(60, len(data)))
+    start = from_design.space(from_design.workbench(part)).start
+    assert start.ridge == 0.7
+    np.testing.assert_array_equal(start.multiplicative, design.multiplicative)
+    assert start.counts == part.counts
+    other = make_data((30, 20))
+    with pytest.raises(DesignError, match="other classes or groups"):
+        from_design.space(from_design.workbench(other))
+
+
+def test_a_cell_that_a_part_lacks_is_dropped_there_but_refused_in_the_whole():
+    rng = np.random.default_rng(0)
+    y, g = np.repeat([0, 0, 1, 1], 20), np.repeat([0, 1, 0, 1], 20)
+    whole = TrainingData(rng.normal(size=(80, 2)), y, g, np.ones(80), ("n", "p"), ("x", "y"))
+    procedure = Procedure(Objective.parse("worst-group"), cv=2)
+    part = whole.part(np.arange(60))
+    with pytest.raises(ObjectiveError, match="no example"):
+        procedure.workbench(part)
+    bench = procedure.on_part(3).workbench(part)
+    assert len(bench.folds) == 3
+    assert not bench.objective.present[1, 1]
