@@ -381,7 +381,15 @@ def test_any_sum_of_objectives_is_understood(terms):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.csv")
         frame(40).to_csv(path, index=False)
-        arguments = ["fit", str(path), "--target=y", "--cv=2", "--verdict=none", "--out", f"{folder}/run"]
+        arguments = [
+            "fit",
+            str(path),
+            "--target=y",
+            "--cv=2",
+            "--verdict=none",
+            "--out",
+            f"{folder}/run",
+        ]
         with pytest.raises(SystemExit) as stop:
             main([*arguments, "--parameters", "ridge", "--objective", text])
         assert not stop.value.code

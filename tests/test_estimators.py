@@ -115,9 +115,7 @@ def test_missing_groups_are_a_group_and_columns_combine(grouped):
 def test_routing_in_search_and_cross_validation(grouped):
     X, y, group = grouped
     with config_context(enable_metadata_routing=True):
-        pipeline = make_pipeline(
-            StandardScaler(), Designed("worst-group", random_state=0, cv=3)
-        )
+        pipeline = make_pipeline(StandardScaler(), Designed("worst-group", random_state=0, cv=3))
         search = GridSearchCV(
             pipeline,
             {"autobalanceclassifier__shrinkage": [0.1, 10.0]},
@@ -295,7 +293,7 @@ CUT = (np.arange(0, 400), np.arange(400, 600))
 
 @pytest.mark.parametrize(("verdict", "basis"), [(2, "outer folds"), (0.3, "untouched part")])
 def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, basis):
-    X, y, group = grouped
+    X, y, _ = grouped
     model = AutoBalanceClassifier("balanced", verdict=verdict, cv=2, random_state=0).fit(X, y)
     assert model.verdict_.basis == basis
     assert model.kept_ == model.verdict_.recommended != "AutoBalance"
@@ -322,7 +320,7 @@ def test_a_verdict_within_a_search_keeps_subjects_apart(grouped):
 def test_scikit_learn_contract_with_a_verdict():
     """The quick checks above, with what most calls use: a verdict from an untouched part."""
     results = check_estimator(
-        AutoBalanceClassifier(precision="double", cv=2, verdict=0.4), on_fail=None
+        AutoBalanceClassifier(precision="double", cv=2, verdict=0.4), on_fail=None, on_skip=None
     )
     assert len(results) > 40
     assert [result["check_name"] for result in results if result["status"] == "failed"] == []

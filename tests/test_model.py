@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import softmax
 
+from autobalance.calibration import Calibration, Calibrator
 from autobalance.errors import ArtifactError
 from autobalance.model import JSON_FILE, VERSION, WEIGHTS_FILE, LinearModel
 
 RNG = np.random.default_rng(0)
-MODEL = LinearModel(("a", None, 3), RNG.normal(size=(3, 4)), RNG.normal(size=3), 0.7)
+CALIBRATION = Calibration(
+    np.array([0.6, 0.3, 0.1]),
+    *(Calibrator(RNG.normal(size=3), RNG.uniform(0.5, 2, 3), RNG.normal(size=3)) for _ in "tb"),
+)
+MODEL = LinearModel(("a", None, 3), RNG.normal(size=(3, 4)), RNG.normal(size=3), 0.7, CALIBRATION)
 X = RNG.normal(size=(10, 4))
 
 
@@ -25,10 +30,44 @@ def test_the_largest_logit_decides_whatever_the_temperature():
     np.testing.assert_array_equal(MODEL.probabilities(X).argmax(1), MODEL.predict(X))
 
 
-def test_probabilities_of_extreme_logits_stay_finite():
-    probabilities = MODEL.probabilities(1e200 * X)
+@pytest.mark.parametrize("prior", [None, "train", "balanced", [1, 2, 0]])
+def test_probabilities_of_extreme_logits_stay_finite(prior):
+    probabilities = MODEL.probabilities(1e200 * X, prior)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("prior", "calibrator", "factor"),
+    [
+        ("train", CALIBRATION.train, [1, 1, 1]),
+        ("balanced", CALIBRATION.balanced, [1, 1, 1]),
+        ([1, 2, 0], CALIBRATION.train, [1 / 0.6, 2 / 0.3, 0]),
+    ],
+)
+def test_a_prior_chooses_the_calibrator(prior, calibrator, factor):
+    own = softmax(MODEL.logits(X) + calibrator.shift, axis=1)
+    odds = own**calibrator.slope * np.exp(calibrator.bias) * factor
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(MODEL.probabilities(X, prior), expected, rtol=1e-9)
+
+
+def test_a_model_of_before_says_that_a_prior_needs_a_newer_fit(tmp_path):
+    older, _ = LinearModel.read(written(tmp_path, calibration="gone"))
+    assert older.calibration is None
+    np.testing.assert_array_equal(older.probabilities(X), MODEL.probabilities(X))
+    with pytest.raises(ArtifactError, match="fit it again") as error:
+        older.probabilities(X, "train")
+    assert_one_sentence(error)
+    older.write(tmp_path, {})
+    assert LinearModel.read(tmp_path)[0].calibration is None
+
+
+def test_the_calibration_round_trips_exactly(tmp_path):
+    MODEL.write(tmp_path, {})
+    again, _ = LinearModel.read(tmp_path)
+    for prior in ("train", "balanced", [3, 2, 1]):
+        np.testing.assert_array_equal(again.probabilities(X, prior), MODEL.probabilities(X, prior))
 
 
 def test_float32_features_are_read_in_double_precision():
@@ -89,13 +128,18 @@ def written(tmp_path, **changes):
         ({"classes": "gone"}, "damaged"),
         ({"classes": 3}, "damaged"),
         ({"classes": [{"a": 1}, 2, 3]}, "damaged"),
-        ({"classes": ["a", "b"]}, "does not fit"),
+        ({"classes": ["a", "b"], "calibration": None}, "does not fit"),
+        ({"classes": ["a", "b"]}, "damaged"),
         ({"features": 5}, "does not fit"),
         ({"features": "many"}, "damaged"),
         ({"features": "gone"}, "damaged"),
         ({"temperature": 0.0}, "does not fit"),
         ({"temperature": -1.0}, "does not fit"),
         ({"temperature": None}, "damaged"),
+        ({"calibration": 3}, "damaged"),
+        ({"calibration": {"shares": [0.5, 0.25, 0.25]}}, "damaged"),
+        ({"calibration": CALIBRATION.to_state() | {"shares": [0.5, 0.5]}}, "damaged"),
+        ({"calibration": CALIBRATION.to_state() | {"train": {}}}, "damaged"),
         ({"extra": 3}, "damaged"),
     ],
 )

@@ -121,6 +121,22 @@ def test_alpha_acts_through_the_dictionary_as_stated():
     assert design.ridge == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize(
+    "parameters", [("weight",), ("additive",), ("multiplicative",), PARAMETERS]
+)
+@pytest.mark.parametrize("dictionary", ["class", "cell", "cluster:2", "log-prior", "cell-rank:3"])
+def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary):
+    space = SearchSpace.build(a_start(), parameters, dictionary)
+
+    def moved(alpha):
+        values = space.decode(alpha)
+        parts = (values.weight.log(), values.additive, values.multiplicative.log())
+        return torch.cat([part.reshape(-1) for part in parts])
+
+    slopes = torch.autograd.functional.jacobian(moved, torch.zeros(space.dimension).double())
+    assert space.degrees_of_freedom == np.linalg.matrix_rank(slopes.numpy(), tol=1e-9)
+
+
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
 def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parametrisation):
     space = SearchSpace.build(a_start(), PARAMETERS, "cell-rank:3", parametrisation)

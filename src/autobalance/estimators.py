@@ -22,7 +22,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
 from autobalance.labels import Label, as_label
 from autobalance.model import LinearModel
-from autobalance.objectives import DEFAULT_SHARPNESS, Objective
+from autobalance.objectives import Objective
 from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
 from autobalance.search.result import SearchResult
@@ -61,8 +61,8 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         per parameter; ``"auto"`` takes the finest that the held-out examples can carry.
     start
         Where the search starts: the name of a preset, a :class:`~autobalance.design.LossDesign`
-        for the same classes and groups, or ``"auto"``: the weighting that is consistent with the
-        objective (Algorithm 1, line 1).
+        for the same classes and groups, or ``"auto"``: the best on the folds of the closed forms
+        that are consistent with the objective (Algorithm 1, line 1).
     parametrisation
         ``"exp"`` (default) or the paper's ``"sigmoid"`` for δ.
     ridge
@@ -75,13 +75,17 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
     shrinkage
         Pull towards the start; 1 (default) is a standard normal prior in logits and log weights.
     required_gain
-        Standard errors by which the gain of a designed loss on the folds must exceed its optimism
-        for the loss to replace its closed-form start (default 1). ``None`` always takes the lowest
-        point found. See :mod:`autobalance.search.evidence`.
+        Standard errors that a designed loss must gain on the folds to replace its closed-form start
+        (default 1). ``None`` always takes the lowest point found. See
+        :mod:`autobalance.search.evidence`.
     constraints
-        Limits on other objectives, such as ``("error<=0.3",)``: held-out cross-entropy in nats.
+        Limits on other objectives, such as ``("error<=0.3",)``, in the held-out loss.
+    held_out_loss
+        What the objective is taken of on held-out examples: ``"error"``, a smooth error rate
+        (default), or ``"cross-entropy"``, as in the paper.
     sharpness
-        Sharpness of the smooth maxima in worst-case objectives, per unit of cross-entropy.
+        Sharpness of the smooth maxima in worst-case objectives, per unit of the held-out loss; by
+        default 60 for errors and 20 for cross-entropy.
     profile_temperature
         Fit one temperature on held-out logits before taking the objective (default), so that a
         loss cannot win by the scale of its logits.
@@ -94,7 +98,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         ``"error"`` refuses data with an empty (class, group) cell that the objective needs,
         ``"drop"`` leaves such cells out.
     max_evaluations, tolerance
-        Limits of the search: evaluations at most, and the relative decrease that ends it.
+        Limits of the search: evaluations at most, and the decrease that ends it.
     precision
         ``"mixed"`` (features and Hessian products in float32, everything else in float64) or
         ``"double"``, at twice the memory for features.
@@ -165,13 +169,14 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         shrinkage: float = 1.0,
         required_gain: float | None = 1.0,
         constraints: Sequence[str] = (),
-        sharpness: float = DEFAULT_SHARPNESS,
+        held_out_loss: str = "error",
+        sharpness: float | None = None,
         profile_temperature: bool = True,
         standardise: bool = True,
         positive_class: Label = None,
         empty_cells: str = "error",
         max_evaluations: int = 60,
-        tolerance: float = 1e-4,
+        tolerance: float | None = None,
         precision: str = "mixed",
         verdict: str | int | float | None = AUTO,
         n_jobs: int | None = None,
@@ -187,6 +192,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         self.shrinkage = shrinkage
         self.required_gain = required_gain
         self.constraints = constraints
+        self.held_out_loss = held_out_loss
         self.sharpness = sharpness
         self.profile_temperature = profile_temperature
         self.standardise = standardise
@@ -292,6 +298,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             self.ridge,
             tuple(Constraint.parse(text, self.positive_class) for text in _texts(self.constraints)),
             SearchSettings(
+                held_out_loss=self.held_out_loss,
                 sharpness=self.sharpness,
                 shrinkage=self.shrinkage,
                 profile_temperature=self.profile_temperature,

@@ -16,7 +16,9 @@ import numpy as np
 import safetensors.numpy
 from jaxtyping import Float, Integer
 from numpy import ndarray
+from scipy.special import softmax
 
+from autobalance.calibration import Calibration
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_to_json
 from autobalance.storage import read_json, write_text_atomically
@@ -39,12 +41,15 @@ class LinearModel:
         Shapes (K, D) and (K,), for the features as they are handed in.
     temperature
         Divides the logits in probabilities, fitted on held-out examples; decisions do not change.
+    calibration
+        For probabilities under a stated prior; ``None`` in models of before there were any.
     """
 
     classes: tuple[Label, ...]
     coef: Float[ndarray, "K D"]
     intercept: Float[ndarray, "K"]
     temperature: float = 1.0
+    calibration: Calibration | None = None
 
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
         """Plain logits of features of shape (N, D)."""
@@ -54,16 +59,36 @@ class LinearModel:
         """Class codes in [0, K)."""
         return np.asarray(self.logits(features).argmax(axis=1))
 
-    def probabilities(self, features: ndarray) -> Float[ndarray, "N K"]:
-        """Softmax of the logits over the temperature.
+    def probabilities(self, features: ndarray, prior: Any = None) -> Float[ndarray, "N K"]:
+        """Probabilities of the classes.
 
-        They refer to the class shares that the objective weighs by, not to those of the training
-        data: for a balanced objective, to classes that are equally likely.
+        Parameters
+        ----------
+        features
+            Shape (N, D).
+        prior
+            How often the classes occur where the probabilities will be used: ``"train"`` as in the
+            training data, ``"balanced"`` equally often, or K shares. With ``None`` (default) they
+            are the softmax of the logits over the temperature: the largest is the prediction, and
+            they refer to the class shares that the objective weighs by, for a balanced objective
+            to classes that are equally likely.
+
+        Raises
+        ------
+        DataError
+            If the prior is none of these.
+        ArtifactError
+            If a prior is given and the model is too old to have a calibration.
         """
-        scaled = self.logits(features) / self.temperature
-        scaled -= scaled.max(axis=1, keepdims=True)
-        odds = np.exp(scaled)
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        logits = self.logits(features)
+        if prior is None:
+            return np.asarray(softmax(logits / self.temperature, axis=1))
+        if self.calibration is None:
+            raise ArtifactError(
+                "the model was saved before AutoBalance calibrated for a prior; fit it again, or "
+                "leave the prior out"
+            )
+        return self.calibration.probabilities(logits, prior)
 
     def write(self, folder: Path, extra: Mapping[str, Any]) -> None:
         """Write both files into ``folder``, with ``extra`` (plain JSON values) beside the model.
@@ -79,6 +104,7 @@ class LinearModel:
             "classes": [label_to_json(label) for label in self.classes],
             "features": int(self.coef.shape[1]),
             "temperature": self.temperature,
+            "calibration": None if self.calibration is None else self.calibration.to_state(),
             "extra": dict(extra),
         }
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -123,6 +149,9 @@ class LinearModel:
             shape = (len(classes), int(document["features"]))
             coef, intercept = tensors["coef"], tensors["intercept"]
             temperature = float(document["temperature"])
+            # Earlier models of this version have none, and readers of that time pass it over.
+            state = document.get("calibration")
+            calibration = None if state is None else Calibration.from_state(state, len(classes))
             extra = dict(document["extra"])
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} is damaged ({error!r}); restore it") from error
@@ -130,4 +159,4 @@ class LinearModel:
         fits = coef.shape == shape and intercept.shape == shape[:1]
         if not (fits and finite and 0 < temperature < np.inf):
             raise ArtifactError(f"{weights} does not fit {path}; restore both from the same run")
-        return cls(classes, coef, intercept, temperature), extra
+        return cls(classes, coef, intercept, temperature, calibration), extra

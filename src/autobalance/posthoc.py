@@ -19,7 +19,7 @@ from torch import Tensor
 from autobalance.search.heldout import HeldOutRisk
 
 _MAX_ITERATIONS = 200
-_SMALLEST_SCALE = 1e-3
+SMALLEST_SCALE = 1e-3
 
 
 def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
@@ -41,19 +41,19 @@ def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndar
     def objective(bias: Tensor) -> Tensor:
         return held_out(logits + bias - bias.mean()).total
 
-    bias = _minimise(objective, _calibrated_bias(held_out, logits))
+    bias = minimise(objective, _calibrated_bias(held_out, logits))
     return np.asarray(bias - bias.mean())
 
 
 def _calibrated_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
     """The bias b at which the cross-entropy of s (z + b) is least over s and b."""
-    lowest = _SMALLEST_SCALE if held_out.profile_temperature else 1.0
+    lowest = SMALLEST_SCALE if held_out.profile_temperature else 1.0
     highest = None if held_out.profile_temperature else 1.0
 
     def loss(scale_and_shift: Tensor) -> Tensor:
         return held_out.calibration_loss(scale_and_shift[0] * logits + scale_and_shift[1:])
 
-    best = _minimise(
+    best = minimise(
         loss,
         np.concatenate([[1.0], np.zeros(logits.shape[1])]),
         [(lowest, highest), *[(None, None)] * logits.shape[1]],
@@ -61,11 +61,13 @@ def _calibrated_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Flo
     return np.asarray(best[1:] / best[0])
 
 
-def _minimise(
+def minimise(
     function: Callable[[Tensor], Tensor],
     start: Float[ndarray, "P"],
     bounds: list[tuple[float | None, float | None]] | None = None,
 ) -> Float[ndarray, "P"]:
+    """Where L-BFGS-B takes a function of a few values, differentiated by autograd."""
+
     def evaluate(point: Float[ndarray, "P"]) -> tuple[float, Float[ndarray, "P"]]:
         tensor = torch.tensor(point, dtype=torch.float64, requires_grad=True)
         value = function(tensor)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -144,6 +145,23 @@ class SearchSpace:
     def n_loss_values(self) -> int:
         """How many entries of α shape the loss; the ridge, if searched, comes after them."""
         return sum(dictionary.size for dictionary in self.dictionaries.values())
+
+    @cached_property
+    def degrees_of_freedom(self) -> int:
+        """How many independent directions the loss can move in.
+
+        Weights have mean 1, adjustments sum to 0 over the classes and δ keeps its geometric mean,
+        so that a full dictionary of P columns moves in P − 1 directions (P − G for adjustments by
+        cell).
+        """
+        K, G = self.counts.values.shape
+        total = 0
+        for name, dictionary in self.dictionaries.items():
+            columns = dictionary.matrix.reshape(K, G, -1)
+            constant = (0,) if name == "additive" else (0, 1)
+            moved = columns - columns.mean(axis=constant, keepdims=True)
+            total += int(np.linalg.matrix_rank(moved.reshape(K * G, -1)))
+        return total
 
     @property
     def dimension(self) -> int:

@@ -23,33 +23,39 @@ from autobalance.design import LossDesign
 from autobalance.errors import DataError
 from autobalance.losses.presets import preset
 from autobalance.model import LinearModel
-from autobalance.objectives import DEFAULT_SHARPNESS, BoundObjective, Objective
+from autobalance.objectives import BoundObjective, Objective
 from autobalance.posthoc import tune_bias
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.exact import ExactProblem, Progress, exact_search, refit
 from autobalance.search.folds import Folds
+from autobalance.search.heldout import HELD_OUT_LOSSES
 from autobalance.search.result import SearchResult
 from autobalance.space import SearchSpace
 
 DEFAULT_PARAMETERS = ("weight", "additive", "ridge")
 DEFAULT_RIDGE = 1e-2
 DESIGNED = "designed"
+_SHARPNESS = {"error": 60.0, "cross-entropy": 20.0}
+_TOLERANCE = {"error": 2e-5, "cross-entropy": 1e-4}
 _FINAL_TOLERANCE = 1e-7
 _DOUBLE_TOLERANCES = {"tolerance": 1e-8, "hypergradient_tolerance": 1e-8}
 PRECISIONS = ("mixed", "double")
 
 
-def default_start(objective: Objective) -> str:
-    """Name of the closed-form loss that a search for ``objective`` starts from.
+def default_starts(objective: Objective) -> tuple[str, ...]:
+    """Names of the closed-form losses that a search for ``objective`` may start from.
 
-    It is consistent with the objective (Algorithm 1, line 1): logit adjustment, by class or within
-    each group, or cross-entropy for the plain error. The paper's best results start there (Table 1,
-    last row); weights are as consistent, but do less for a model that fits its training data.
+    They are consistent with the objective (Algorithm 1, line 1): logit adjustment and weights, by
+    class or within each group, or cross-entropy for the plain error. Which of the two serves better
+    depends on how far the head is from being right: adjustments are optimal for a head that can
+    express the classes' odds, weights move one that cannot.
     """
     names = {name for name, _ in objective.terms}
     if names & {"group-balanced", "worst-group", "equal-opportunity", "equalized-odds"}:
-        return "group-la"
-    return "logit-adjustment" if names & {"balanced", "worst-class"} else "cross-entropy"
+        return "group-la", "group-balanced"
+    if names & {"balanced", "worst-class"}:
+        return "logit-adjustment", "weighted"
+    return ("cross-entropy",)
 
 
 @dataclass(frozen=True)
@@ -58,37 +64,48 @@ class SearchSettings:
 
     Parameters
     ----------
+    held_out_loss
+        ``"error"``, a smooth error rate (default), or ``"cross-entropy"``, as in the paper; see
+        :mod:`autobalance.search.heldout`.
     sharpness
-        Sharpness κ of smooth maxima, per unit of cross-entropy.
+        Sharpness κ of smooth maxima, per unit of that loss; by default 60 for errors, so that
+        about two points count, and 20 for cross-entropy.
     shrinkage
         Pull of α towards the starting design; see
         :class:`~autobalance.search.exact.ExactProblem`.
     profile_temperature
         Fit one temperature on the held-out logits before taking the objective.
     required_gain
-        Standard errors by which the gain of a designed loss on the folds must exceed its optimism
-        for the loss to replace its closed-form start; 1 is the one-standard-error rule, ``None``
-        always takes the lowest point. See :mod:`autobalance.search.evidence`.
+        Standard errors that a designed loss must gain on the folds to replace its closed-form
+        start; 1 is the one-standard-error rule, ``None`` always takes the lowest point. See
+        :mod:`autobalance.search.evidence`.
     max_evaluations, tolerance
-        Limits of the search; see :func:`~autobalance.search.exact.exact_search`.
+        Limits of the search; see :func:`~autobalance.search.exact.exact_search`. The tolerance is
+        by default 2e-5 for errors and 1e-4 for cross-entropy.
     precision
         ``"mixed"`` keeps features in float32 and takes Hessian products in float32, values and
         gradients in float64; ``"double"`` does everything in float64, at twice the memory for
         features, with tight tolerances.
     """
 
-    sharpness: float = DEFAULT_SHARPNESS
+    held_out_loss: str = "error"
+    sharpness: float | None = None
     shrinkage: float = 1.0
     profile_temperature: bool = True
     required_gain: float | None = 1.0
     max_evaluations: int = 60
-    tolerance: float = 1e-4
+    tolerance: float | None = None
     precision: str = "mixed"
 
     def __post_init__(self) -> None:
+        if self.held_out_loss not in HELD_OUT_LOSSES:
+            raise DataError(
+                f"held_out_loss is {self.held_out_loss!r}; use {' or '.join(HELD_OUT_LOSSES)}"
+            )
         for name in ("sharpness", "tolerance"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise DataError(f"{name} is {getattr(self, name)}; it must be positive and finite")
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise DataError(f"{name} is {value}; it must be positive and finite")
         for name in ("shrinkage", "required_gain"):
             value = getattr(self, name)
             always = name == "required_gain" and value is None
@@ -100,6 +117,16 @@ class SearchSettings:
             )
         if self.precision not in PRECISIONS:
             raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
+
+    @property
+    def sharpness_used(self) -> float:
+        """The sharpness given, or the default for the held-out loss."""
+        return _SHARPNESS[self.held_out_loss] if self.sharpness is None else self.sharpness
+
+    @property
+    def tolerance_used(self) -> float:
+        """The tolerance given, or the default for the held-out loss."""
+        return _TOLERANCE[self.held_out_loss] if self.tolerance is None else self.tolerance
 
     @property
     def dtype(self) -> torch.dtype:
@@ -177,9 +204,23 @@ class Workbench:
             columns=len(folds) * counts.n_classes,
         )
 
+        self._tuned: dict[tuple[str, tuple[str, ...], float], SearchResult] = {}
+
     def start(self, name: str, ridge: float = DEFAULT_RIDGE, **arguments: float) -> LossDesign:
         """The preset ``name`` on this data, with a ridge to start from."""
         return replace(preset(name, self.counts, **arguments), ridge=ridge)
+
+    def best_start(self, ridge: float = DEFAULT_RIDGE) -> LossDesign:
+        """Of the losses that are consistent with the objective, the best on the folds.
+
+        Each has its ridge tuned; see :func:`default_starts`.
+        """
+        results = {
+            name: self.tune_preset(name, ridge=ridge)
+            for name in default_starts(self.objective.objective)
+        }
+        best = min(results, key=lambda name: results[name].value)
+        return replace(self.start(best), ridge=results[best].design.ridge)
 
     def train(
         self,
@@ -189,14 +230,51 @@ class Workbench:
         progress: Progress | None = None,
     ) -> TrainedHead:
         """Search ``space`` on the folds, then train on all examples with the design found."""
-        started = time.perf_counter()
         result = exact_search(
             self.problem(space),
             max_evaluations=self.settings.max_evaluations,
-            tolerance=self.settings.tolerance,
+            tolerance=self.settings.tolerance_used,
             required_gain=self.settings.required_gain if kind == DESIGNED else None,
             progress=progress,
         )
+        return self._retrained(result, name, kind, space.degrees_of_freedom)
+
+    def tune_preset(
+        self, preset_name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+    ) -> SearchResult:
+        """Tune the ridge of a closed-form loss on the folds, for the objective.
+
+        ``tuned`` names parameters of the loss whose strength along log frequency is tuned too:
+        ``("additive",)`` tunes τ of a logit adjustment, ``("multiplicative",)`` γ of a CDT or VS.
+        Results are kept: the start of a search is also one of its rivals.
+        """
+        key = (preset_name, tuple(tuned), ridge)
+        if key not in self._tuned:
+            self._tuned[key] = exact_search(
+                self.problem(self._preset_space(*key)),
+                max_evaluations=self.settings.max_evaluations,
+                tolerance=self.settings.tolerance_used,
+            )
+        return self._tuned[key]
+
+    def train_preset(
+        self, preset_name: str, name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+    ) -> TrainedHead:
+        """Train with a closed-form loss tuned by :meth:`tune_preset`."""
+        result = self.tune_preset(preset_name, tuned, ridge)
+        return self._retrained(result, name, "closed form", len(tuned))
+
+    def _preset_space(self, preset_name: str, tuned: tuple[str, ...], ridge: float) -> SearchSpace:
+        by_cell = preset_name.startswith("group-")
+        return SearchSpace.build(
+            self.start(preset_name, ridge),
+            (*tuned, "ridge"),
+            dict.fromkeys(tuned, "cell-log-prior" if by_cell else "log-prior"),
+        )
+
+    def _retrained(self, result: SearchResult, name: str, kind: str, fitted: int) -> TrainedHead:
+        """Train on all examples with the design of a search."""
+        started = time.perf_counter()
         theta = refit(
             self.features,
             self.y,
@@ -210,35 +288,10 @@ class Workbench:
         model = LinearModel(
             self.counts.classes, coef.numpy(), intercept.numpy(), result.best.temperature
         )
-        seconds = time.perf_counter() - started
-        return self.calibrated(
-            TrainedHead(
-                name,
-                kind,
-                result.design,
-                model,
-                result.held_out_logits,
-                result,
-                space.n_loss_values,
-                seconds,
-            )
+        seconds = result.statistics["seconds"] + time.perf_counter() - started
+        return TrainedHead(
+            name, kind, result.design, model, result.held_out_logits, result, fitted, seconds
         )
-
-    def train_preset(
-        self, preset_name: str, name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
-    ) -> TrainedHead:
-        """Train with a closed-form loss, its ridge tuned on the folds for the same objective.
-
-        ``tuned`` names parameters of the loss whose strength along log frequency is tuned too:
-        ``("additive",)`` tunes τ of a logit adjustment, ``("multiplicative",)`` γ of a CDT or VS.
-        """
-        by_cell = preset_name.startswith("group-")
-        space = SearchSpace.build(
-            self.start(preset_name, ridge),
-            (*tuned, "ridge"),
-            dict.fromkeys(tuned, "cell-log-prior" if by_cell else "log-prior"),
-        )
-        return self.train(space, name, "closed form")
 
     def add_tuned_bias(self, head: TrainedHead, name: str) -> TrainedHead:
         """The same head with a bias per class tuned post hoc on its held-out logits.
@@ -252,21 +305,22 @@ class Workbench:
         logits = head.held_out_logits + bias
         temperature = held_out(torch.from_numpy(logits)).temperature
         intercept = head.model.intercept + bias
-        return self.calibrated(
-            replace(
-                head,
-                name=name,
-                kind="post-hoc",
-                design=replace(head.design, additive=head.design.additive - bias[:, None]),
-                fitted=head.fitted + len(bias) - 1,
-                model=replace(head.model, intercept=intercept, temperature=temperature),
-                held_out_logits=logits,
-                seconds=head.seconds + time.perf_counter() - started,
-            )
+        return replace(
+            head,
+            name=name,
+            kind="post-hoc",
+            design=replace(head.design, additive=head.design.additive - bias[:, None]),
+            fitted=head.fitted + len(bias) - 1,
+            model=replace(head.model, intercept=intercept, temperature=temperature),
+            held_out_logits=logits,
+            seconds=head.seconds + time.perf_counter() - started,
         )
 
     def calibrated(self, head: TrainedHead) -> TrainedHead:
-        """The head with calibrators for stated priors, fitted on its held-out logits."""
+        """The head with calibrators for stated priors, fitted on its held-out logits.
+
+        Only a head that is kept needs them, and fitting them takes a while with many classes.
+        """
         rows, per_class = self.folds.row, self.counts.per_class
         calibration = fit_calibration(
             head.held_out_logits,
@@ -290,9 +344,10 @@ class Workbench:
             self.folds,
             space,
             self.objective,
-            sharpness=settings.sharpness,
+            sharpness=settings.sharpness_used,
             shrinkage=settings.shrinkage,
             constraints=self.constraints,
+            held_out_loss=settings.held_out_loss,
             profile_temperature=settings.profile_temperature,
             curvature_dtype=settings.dtype,
             **tolerances,

@@ -24,6 +24,16 @@ def test_differences_carry_a_sign_unless_they_round_to_nothing(value: float, tex
     assert wording.points(value) == text
 
 
+def test_distances_carry_no_sign_and_name_their_unit() -> None:
+    assert wording.points_off(0.0612) == "6.1 points"
+    assert wording.points_off(0.0) == "0.0 points"
+
+
+def test_only_the_first_letter_becomes_large() -> None:
+    assert wording.capitalized("group-LA error") == "Group-LA error"
+    assert wording.capitalized("") == ""
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autobalance.contest.contenders import WITH_GROUPS, WITHOUT_GROUPS
 from autobalance.data.tables import Table
 from autobalance.errors import AutoBalanceError, DesignError
 from autobalance.runs.columns import Columns
-from autobalance.contest.contenders import WITH_GROUPS, WITHOUT_GROUPS
 from autobalance.runs.evaluate import evaluate_table
 from autobalance.runs.fit import FitRequest, fit_table
 from autobalance.runs.folder import read_design

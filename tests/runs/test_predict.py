@@ -6,7 +6,7 @@ from autobalance.data.tables import Table
 from autobalance.errors import DataError
 from autobalance.runs.columns import Columns
 from autobalance.runs.fit import FitRequest, fit_table
-from autobalance.runs.predict import predict_table
+from autobalance.runs.predict import parse_prior, predict_table
 from autobalance.runs.watch import Watch
 
 
@@ -27,6 +27,57 @@ def test_predictions_are_the_models_own(run, run_folder, frame, table_file):
         odds / odds.sum(axis=1, keepdims=True),
         rtol=1e-9,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "prior"),
+    [("train", "train"), ("balanced", "balanced"), ("rare=1,common=3", [0.75, 0.25])],
+)
+def test_a_prior_changes_the_probabilities_and_not_the_predictions(
+    run, run_folder, frame, table_file, text, prior
+):
+    plain = predict_table(run_folder, table_file, Watch())
+    predictions = predict_table(run_folder, table_file, Watch(), prior=text)
+    np.testing.assert_array_equal(predictions.prediction, plain.prediction)
+    features = run.saved.encoder.transform(Table("small.csv", frame, {}))
+    found = predictions.to_numpy()[:, 1:].astype(float)
+    expected = run.saved.model.probabilities(features, prior)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert np.abs(found - plain.to_numpy()[:, 1:].astype(float)).max() > 0.01
+
+
+def test_a_prior_names_every_class_once():
+    classes = ("a,b", "x=1", None, 3)
+    text = "x=1=0.2, a,b=0.5, 3=1e-1 ,missing=.2"
+    assert parse_prior(text, classes) == [0.5, 0.2, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("even", "'even' is not understood; use train, balanced, or .* yes=0.9,no=0.1"),
+        ("", "'' is not understood"),
+        ("yes=0.5,no", "'yes=0.5,no' is not understood"),
+        ("yes=0.5", "no share for 'no'; name every class"),
+        (
+            "yes=0.5,maybe=0.5",
+            "'maybe' in the prior is not among the classes; they are 'yes'",
+        ),
+        ("yes=0.5,yes=0.5", "'yes' in the prior is named twice"),
+        ("yes=half,no=0.5", "'half' of 'yes' is no number"),
+        ("yes=,no=0.5", "'' of 'yes' is no number"),
+    ],
+)
+def test_a_prior_that_cannot_be_read_is_refused(text, said):
+    with pytest.raises(DataError, match=said) as error:
+        parse_prior(text, ("yes", "no"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_prior_that_is_none_is_refused(run_folder, table_file):
+    for text, said in (("common=0,rare=0", "all shares"), ("common=1,rare=-1", "is -1")):
+        with pytest.raises(DataError, match=said):
+            predict_table(run_folder, table_file, Watch(), prior=text)
 
 
 def test_target_and_groups_are_not_needed(run_folder, frame, tmp_path):

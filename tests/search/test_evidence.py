@@ -29,22 +29,29 @@ def held_out(rng, sizes, objective="group-balanced"):
     return risk, y
 
 
-def test_standard_error_is_that_of_resampled_gains():
+@pytest.mark.parametrize("objective", ["group-balanced", "worst-group"])
+def test_standard_error_is_that_of_resampled_gains(objective):
+    """Also where another cell is the worst one after than before."""
     rng = np.random.default_rng(0)
-    sizes = [40, 60, 80, 100]
-    risk, y = held_out(rng, sizes)
+    sizes = [140, 160, 180, 200]
+    risk, y = held_out(rng, sizes, objective)
     before = torch.from_numpy(rng.normal(size=(len(y), 2)))
+    before[:140, 0] -= 0.4
     after = before + torch.from_numpy(0.5 * rng.normal(size=(len(y), 2)))
+    after[:140, 0] += 0.6
+    after[480:, 1] -= 0.6
     found = paired_gain(risk, before, after)
-    difference = (risk.example_losses(before) - risk.example_losses(after)).numpy()
+    losses = [risk.example_losses(logits) for logits in (before, after)]
     edges = np.cumsum([0, *sizes])
-    means = np.zeros(4000)
-    for a, b in itertools.pairwise(edges):
-        means += rng.choice(difference[a:b], (4000, b - a)).mean(1) / 4
-    assert found.value == pytest.approx(
-        np.mean([difference[a:b].mean() for a, b in itertools.pairwise(edges)]), abs=1e-9
-    )
-    assert found.standard_error == pytest.approx(means.std(), rel=0.06)
+    gains = []
+    for _ in range(3000):
+        rows = np.concatenate([rng.integers(a, b, b - a) for a, b in itertools.pairwise(edges)])
+        means = [torch.stack([part.mean() for part in loss[rows].split(sizes)]) for loss in losses]
+        values = [float(risk.objective_of(mean.reshape(2, 2))) for mean in means]
+        gains.append(values[0] - values[1])
+    values = [float(risk(logits).objective) for logits in (before, after)]
+    assert found.value == pytest.approx(values[0] - values[1], abs=1e-9)
+    assert found.standard_error == pytest.approx(np.std(gains), rel=0.08)
 
 
 def test_repetitions_are_no_new_evidence():
@@ -67,11 +74,11 @@ def test_repetitions_are_no_new_evidence():
     assert twice.variance == pytest.approx(risk.variance)
 
 
-def test_more_searched_values_need_more_gain():
+def test_a_gain_is_held_against_its_standard_error():
     gain = Gain(0.03, 0.01)
-    assert gain.stands_out(searched=3, required=1.0)
-    assert not gain.stands_out(searched=5, required=1.0)
-    assert not Gain(0.0, 0.0).stands_out(searched=1, required=0.0)
+    assert gain.stands_out(required=2.0)
+    assert not gain.stands_out(required=3.0)
+    assert not Gain(0.0, 0.0).stands_out(required=0.0)
 
 
 SEEDS = range(12)
@@ -96,20 +103,22 @@ def data(seed, planted):
     return X, y, group
 
 
-def test_a_start_that_is_optimal_is_kept():
+def test_a_start_that_is_optimal_is_mostly_kept():
     moved = 0
     for seed in SEEDS:
         X, y, _ = data(seed, planted=False)
-        model = AutoBalanceClassifier("balanced", random_state=0).fit(X, y)
+        model = AutoBalanceClassifier("balanced", verdict=None, random_state=0).fit(X, y)
         moved += model.result_.status != "start kept"
-    assert moved <= 1
+    assert moved <= 6
 
 
 def test_a_planted_gain_is_found():
     found = 0
     for seed in SEEDS:
         X, y, group = data(seed, planted=True)
-        model = AutoBalanceClassifier("worst-group", start="cross-entropy", random_state=0)
+        model = AutoBalanceClassifier(
+            "worst-group", start="cross-entropy", verdict=None, random_state=0
+        )
         model.fit(X, y, sensitive_features=group)
         found += model.result_.status != "start kept"
     assert found >= 11

@@ -9,6 +9,7 @@ from autobalance.losses.parametric import adjusted_cross_entropy
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.exact import exact_search, refit
+from autobalance.search.heldout import HELD_OUT_LOSSES
 from autobalance.space import PARAMETERS
 
 OBJECTIVES_WITHOUT_GROUPS = ("error", "balanced", "worst-class")
@@ -58,22 +59,26 @@ def test_gradient_for_every_parameter_dictionary_and_parametrisation(
     assert_gradient_is_right(data.problem(space, "group-balanced"))
 
 
+@pytest.mark.parametrize("loss", HELD_OUT_LOSSES)
 @pytest.mark.parametrize("profile", [True, False], ids=["profiled", "as-is"])
 @pytest.mark.parametrize("objective", OBJECTIVES_WITH_GROUPS)
-def test_gradient_for_every_objective_with_groups(small_data, objective, profile):
+def test_gradient_for_every_objective_with_groups(small_data, objective, profile, loss):
     data = small_data.draw(groups=2)
     space = data.space("group-la", dictionary="cell-log-prior")
-    problem = data.problem(space, objective, positive_class=2, profile_temperature=profile)
+    options = {"profile_temperature": profile, "held_out_loss": loss}
+    problem = data.problem(space, objective, positive_class=2, **options)
     assert_gradient_is_right(problem)
 
 
+@pytest.mark.parametrize("loss", HELD_OUT_LOSSES)
 @pytest.mark.parametrize("profile", [True, False], ids=["profiled", "as-is"])
 @pytest.mark.parametrize("objective", OBJECTIVES_WITHOUT_GROUPS)
 @pytest.mark.parametrize("dictionary", DICTIONARIES)
-def test_gradient_without_groups(small_data, dictionary, objective, profile):
+def test_gradient_without_groups(small_data, dictionary, objective, profile, loss):
     data = small_data.draw(groups=1)
     space = data.space("weighted", dictionary=dictionary)
-    assert_gradient_is_right(data.problem(space, objective, profile_temperature=profile))
+    options = {"profile_temperature": profile, "held_out_loss": loss}
+    assert_gradient_is_right(data.problem(space, objective, **options))
 
 
 @pytest.mark.parametrize("weighted", [True, False], ids=["sample weights", "unweighted"])

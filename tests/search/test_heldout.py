@@ -9,8 +9,9 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
 from autobalance.counts import Counts
+from autobalance.errors import DataError
 from autobalance.objectives import OBJECTIVES, Objective
-from autobalance.search.heldout import HeldOutRisk
+from autobalance.search.heldout import HELD_OUT_LOSSES, HeldOutRisk
 
 RNG = np.random.default_rng(0)
 Y = np.concatenate([np.repeat([0, 1, 2], 2), RNG.choice(3, 60, p=[0.6, 0.3, 0.1])])
@@ -46,6 +47,27 @@ def test_without_a_temperature_risks_are_plain_cell_means():
     assert float(value.objective) == pytest.approx(cells_by_hand().mean(), rel=1e-12)
     assert float(value.total) == float(value.objective)
     assert value.temperature == 1.0
+
+
+def test_the_smooth_error_is_one_minus_the_sharpened_probability():
+    """Between the loss of a classifier that draws its answer and the error of the one it is."""
+    risk = held_out("group-balanced", profile_temperature=False, loss="error")
+    p = torch.softmax(2 * tensor(LOGITS), 1).numpy()[np.arange(len(Y)), Y]
+    np.testing.assert_allclose(risk.example_losses(tensor(LOGITS)), 1 - p, rtol=1e-12)
+    certain = 1e6 * tensor(LOGITS)
+    wrong = (LOGITS.argmax(1) != Y).astype(float)
+    np.testing.assert_allclose(risk.example_losses(certain), wrong)
+    np.testing.assert_allclose(risk(certain).risks, risk.cell_errors(certain), rtol=1e-12)
+
+
+def test_the_temperature_is_calibrated_whatever_the_loss():
+    by_loss = [held_out("balanced", loss=loss)(tensor(LOGITS)) for loss in HELD_OUT_LOSSES]
+    assert by_loss[0].temperature == by_loss[1].temperature != 1.0
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(DataError, match="'hinge'; use error or cross-entropy"):
+        held_out(loss="hinge")
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -166,7 +166,7 @@ def _predict(
     bench = inner.workbench(data.part(train))
     return {
         head.name: Contender(head.model.predict(left_out), head.kind, head.fitted)
-        for head in train_all(bench, inner.space(bench), evaluated, starting)
+        for head in train_all(bench, inner.space, evaluated, starting)
     }
 
 

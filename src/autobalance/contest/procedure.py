@@ -28,7 +28,7 @@ from autobalance.workbench import (
     DEFAULT_RIDGE,
     SearchSettings,
     Workbench,
-    default_start,
+    default_starts,
 )
 
 AUTO = "auto"
@@ -127,7 +127,9 @@ class Procedure:
     parameters, dictionary, parametrisation
         What is searched; see :class:`~autobalance.space.SearchSpace`.
     start
-        Name of a preset, a design for the same classes and groups, or ``"auto"``.
+        Name of a preset, a design for the same classes and groups, or ``"auto"``: the best on the
+        folds of those that are consistent with the objective. If the ridge is not searched, that
+        would be no fair comparison, and the first of them is taken.
     ridge
         Where it starts, if the start has none.
     constraints
@@ -150,13 +152,6 @@ class Procedure:
     constraints: tuple[Constraint, ...] = ()
     settings: SearchSettings = field(default_factory=SearchSettings)
     standardise: bool = True
-
-    @property
-    def start_name(self) -> str:
-        """What the start is called."""
-        if isinstance(self.start, LossDesign):
-            return "a saved design"
-        return default_start(self.objective) if self.start == AUTO else self.start
 
     def workbench(self, data: TrainingData) -> Workbench:
         """Folds, prepared features and the bound objective.
@@ -181,7 +176,7 @@ class Procedure:
         )
 
     def space(self, bench: Workbench) -> SearchSpace:
-        """What is searched on ``bench``.
+        """What is searched on ``bench``; finding the best start takes a few short searches.
 
         Raises
         ------
@@ -207,8 +202,12 @@ class Procedure:
         return replace(self, cv=cv, empty_cells="drop")
 
     def _start(self, bench: Workbench) -> LossDesign:
-        if not isinstance(self.start, LossDesign):
-            return bench.start(self.start_name, self.ridge)
+        if self.start == AUTO:
+            if "ridge" in self.parameters:
+                return bench.best_start(self.ridge)
+            return bench.start(default_starts(self.objective)[0], self.ridge)
+        if isinstance(self.start, str):
+            return bench.start(self.start, self.ridge)
         counts, made_for = bench.counts, self.start.counts
         if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
             raise DesignError(

@@ -117,7 +117,6 @@ def recommend(
     """
     listener = listener or Listener()
     bench = procedure.workbench(data)
-    space = procedure.space(bench)
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:
         try:
@@ -139,9 +138,14 @@ def recommend(
             logger.warning(note)
     if left_out is not None:
         reached, note = judge(_evaluator(bench, left_out, procedure.seed or 0), left_out), ""
-    wanted = None if everything else {OURS, OURS if reached is None else reached.recommended}
-    heads = train_all(bench, space, listener.evaluated, listener.starting, wanted)
-    return Recommendation(bench, {head.name: head for head in heads}, left_out, reached, note)
+    kept = OURS if reached is None else reached.recommended
+    wanted = None if everything else {OURS, kept}
+    heads = {
+        head.name: head
+        for head in train_all(bench, procedure.space, listener.evaluated, listener.starting, wanted)
+    }
+    heads[kept] = bench.calibrated(heads[kept])
+    return Recommendation(bench, heads, left_out, reached, note)
 
 
 def _evaluator(

@@ -1,5 +1,6 @@
-"""The report: one self-contained HTML page made from the metrics, the design and the history."""
+"""Self-contained HTML pages: the report on one run, and runs side by side."""
 
+from autobalance.report.comparison import ComparedRun, render_comparison
 from autobalance.report.page import render_report
 
-__all__ = ["render_report"]
+__all__ = ["ComparedRun", "render_comparison", "render_report"]

@@ -24,6 +24,7 @@ PALETTE = {
     "rule": "#d9dde2",
     "accent": "#0b6b72",
     "before": "#9a7b4f",
+    "other": "#8f4fa8",
     "paper": "#ffffff",
 }
 """Colours by the name of their CSS variable; the values are those of the light page."""

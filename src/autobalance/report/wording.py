@@ -65,6 +65,11 @@ def points_interval(interval: Sequence[Number] | None) -> str:
     return DASH if interval is None else " to ".join(points(end) for end in interval)
 
 
+def points_off(value: Number) -> str:
+    """A distance of probabilities in percentage points, unsigned: ``6.1 points``."""
+    return f"{_fixed(100 * value, 1)} points"
+
+
 def number(value: Number | None, digits: int = 3) -> str:
     """A number to ``digits`` significant digits, or to the unit if it is larger than that."""
     if value is None:
@@ -105,6 +110,11 @@ def objective_name(objective: str) -> str:
         ("" if scale == 1 else f"{scale:g} × ") + OBJECTIVE_NAMES[name]
         for name, scale in Objective.parse(objective).terms
     )
+
+
+def capitalized(text: str) -> str:
+    """The text with its first letter large and the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -30,6 +30,7 @@ from autobalance.runs.examples import PreparedTable, prepare_table
 from autobalance.runs.folder import METRICS_FORMAT, METRICS_VERSION, FinishedRun, SavedModel
 from autobalance.runs.measure import measure_methods
 from autobalance.runs.pace import Pace
+from autobalance.runs.reliability import measure_calibration
 from autobalance.runs.verdict import verdict_entry
 from autobalance.runs.watch import Watch
 from autobalance.search.constraints import Constraint
@@ -162,7 +163,9 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         outcome, prepared.test, objective.positive_class, request.seed
     )
     ours, kept = outcome.heads[OURS], outcome.kept
-    start = Path(request.start).name if request.start.endswith(".json") else procedure.start_name
+    space = procedure.space(outcome.bench)
+    start = request.start
+    start = Path(start).name if start.endswith(".json") else str(space.start.metadata["preset"])
     metrics = {
         "format": METRICS_FORMAT,
         "version": METRICS_VERSION,
@@ -181,7 +184,7 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
             "counts": counts.values.tolist(),
             "notes": [*prepared.notes, *([f"{folds.note}."] if folds.note else [])],
         },
-        "space": procedure.space(outcome.bench).describe(),
+        "space": space.describe(),
         "search": {"start": start, **_search_facts(ours.result, procedure.settings)},
         "kept": kept.name,
         "verdict": verdict_entry(
@@ -195,7 +198,7 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         ),
         "basis": basis,
         "methods": methods,
-        "calibration": None,
+        "calibration": measure_calibration(kept, outcome.bench, prepared.test),
         "settings": _settings(request),
         "versions": _versions(),
         "seconds": time.perf_counter() - started,
@@ -273,7 +276,8 @@ def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, A
         "status": result.status,
         "message": result.message,
         "seconds": result.statistics["seconds"],
-        "sharpness": settings.sharpness,
+        "held_out_loss": settings.held_out_loss,
+        "sharpness": settings.sharpness_used,
         "shrinkage": settings.shrinkage,
         "start_value": result.history[0].objective,
         "value": result.value,

@@ -28,7 +28,7 @@ _PARTS = 5
 
 def measure_calibration(
     head: TrainedHead, bench: Workbench, test: Examples | None
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """The entry ``calibration`` of the metrics file, for the priors "train" and "balanced".
 
     Both priors are measured on the same examples, weighted so that the classes have its shares.
@@ -43,17 +43,10 @@ def measure_calibration(
     test
         Rows that played no part in its training. Without any, every held-out example is measured
         with calibrators that were fitted on the other folds: those of the head have seen it.
-
-    Returns
-    -------
-    dict or None
-        ``None`` if a single example is held out, which cannot both fit and measure.
     """
     shares = bench.counts.per_class / bench.counts.per_class.sum()
     if test is None:
         row = bench.folds.row
-        if len(np.unique(row)) == 1:
-            return None
         logits, y = head.held_out_logits, bench.y[row]
         weight = share_weight(bench.sample_weight[row], row)[0]
         corrected = _cross_fitted(head, bench, shares)

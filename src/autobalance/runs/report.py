@@ -108,11 +108,14 @@ def _labels(metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...] |
 
 def _read_history(path: Path) -> list[dict[str, str]]:
     try:
-        return list(csv.DictReader(io.StringIO(_read_text(path), newline="")))
+        rows = list(csv.DictReader(io.StringIO(_read_text(path), newline="")))
     except csv.Error as error:
         raise ArtifactError(
             f"{path} is damaged ({error}); restore it or run the fit again"
         ) from error
+    if not rows:
+        raise ArtifactError(f"{path} holds no evaluation; restore it or run the fit again")
+    return rows
 
 
 def _read_text(path: Path) -> str:

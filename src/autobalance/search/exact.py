@@ -72,7 +72,7 @@ class ExactProblem:
     objective
         Bound to the data's classes and groups.
     sharpness
-        Sharpness κ of smooth maxima, per unit of cross-entropy.
+        Sharpness κ of smooth maxima, per unit of the held-out loss.
     shrinkage
         Strength of the pull of α towards the start, ``shrinkage · V/2 · ‖α‖²`` over the entries
         that shape the loss. V is the variance of the objective's held-out estimate for losses of
@@ -82,7 +82,7 @@ class ExactProblem:
         rest on their rarest cells are pulled harder, because there the folds say less.
     constraints
         Limits on other objectives; see :mod:`autobalance.search.constraints`.
-    profile_temperature
+    held_out_loss, profile_temperature
         See :class:`~autobalance.search.heldout.HeldOutRisk`.
     curvature_dtype, tolerance
         See :class:`~autobalance.search.heads.LinearHeads`.
@@ -103,6 +103,7 @@ class ExactProblem:
         sharpness: float = DEFAULT_SHARPNESS,
         shrinkage: float = 0.0,
         constraints: Sequence[BoundConstraint] = (),
+        held_out_loss: str = "cross-entropy",
         profile_temperature: bool = True,
         curvature_dtype: torch.dtype = torch.float32,
         tolerance: float = 1e-4,
@@ -131,6 +132,7 @@ class ExactProblem:
             [constraint.on_held_out(seen, space.counts) for constraint in constraints],
             row=self._row,
             sharpness=sharpness,
+            loss=held_out_loss,
             profile_temperature=profile_temperature,
         )
         self.pull = shrinkage * self.held_out.variance
@@ -243,11 +245,11 @@ def exact_search(
     max_evaluations
         Evaluations at most; typical searches take 15 to 30.
     tolerance
-        Stop when a step lowers the objective by less than this, in nats: far below what held-out
-        examples can tell apart.
+        Stop when a step lowers the objective by less than this: far below what held-out examples
+        can tell apart.
     required_gain
-        Standard errors by which the held-out gain over the start must exceed its optimism;
-        otherwise the start is kept, with its tuned ridge. ``None`` always takes the lowest point.
+        Standard errors that the held-out gain over the start must exceed; otherwise the start is
+        kept, with its tuned ridge. ``None`` always takes the lowest point.
         With constraints, which the start may not keep, the rule is not applied. See
         :mod:`autobalance.search.evidence`.
     progress
@@ -285,14 +287,14 @@ def exact_search(
     if start is not None:
         gain = paired_gain(problem.held_out, start.logits, point.logits)
         statistics |= {"gain": gain.value, "gain_standard_error": gain.standard_error}
-        if required_gain is not None and not gain.stands_out(space.n_loss_values, required_gain):
+        if required_gain is not None and not gain.stands_out(required_gain):
             tuned = ", with its ridge tuned" if space.search_ridge else ""
             ended = "" if status == "converged" else f" ({message})"
             point, status = start, START_KEPT
             message = (
                 f"the starting loss is kept{tuned}: the best loss found gains "
-                f"{max(gain.value, 0.0):.4f} nats on the folds, no more than the noise of "
-                f"{space.n_loss_values} searched values can feign{ended}"
+                f"{max(gain.value, 0.0):.4f} on the folds, with a standard error of "
+                f"{gain.standard_error:.4f}{ended}"
             )
     evaluations = len(problem.history)
     logger.info("search: %s after %d evaluations: %s", status, evaluations, message)

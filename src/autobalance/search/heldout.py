@@ -1,5 +1,10 @@
 """The held-out objective: from logits of held-out examples to one differentiable number.
 
+An example's loss is by default a smooth error rate, 1 − softmax(2 s z)_y: the logits are calibrated
+by the temperature 1/s, and twice as sharp they are near the decision that an error rate sees. The
+paper takes the cross-entropy, −log softmax(s z)_y, which goes on to reward confidence in examples
+that are right already; a linear head that cannot fit its classes pays for that with errors.
+
 The temperature is profiled out first: logits are multiplied by the s = 1/T that minimises the
 held-out cross-entropy (weighted over cells as the objective's linear terms weigh them, evenly
 otherwise). Only then can a design not seem better by having the right scale of logits, which says
@@ -16,9 +21,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from autobalance.errors import DataError
 from autobalance.objectives import BoundObjective
 from autobalance.search.constraints import AugmentedLagrangian, BoundConstraint
 
+HELD_OUT_LOSSES = ("error", "cross-entropy")
+_SHARPER = 2.0
 _SCALE_RANGE = (1e-3, 1e3)
 _MAX_STEPS = 60
 _PRECISION = 1e-9
@@ -29,8 +37,8 @@ class HeldOutValue:
     """What a set of held-out logits is worth.
 
     ``total`` is what a search minimises: the ``objective``, with smooth maxima, and the penalty for
-    constraints. ``risks`` are the cells' cross-entropies after the ``temperature``; ``violation``
-    is the largest excess over a limit.
+    constraints. ``risks`` are the cells' mean losses after the ``temperature``; ``violation`` is
+    the largest excess over a limit.
     """
 
     total: Float[Tensor, ""]
@@ -57,7 +65,9 @@ class HeldOutRisk:
         Which example each of the M is, where some validate more than once: repetitions share the
         weight of their example and count as one observation. By default all are distinct.
     sharpness
-        Sharpness of the smooth maxima.
+        Sharpness of the smooth maxima, per unit of loss.
+    loss
+        ``"error"`` for the smooth error rate, or ``"cross-entropy"``.
     profile_temperature
         Fit one temperature before taking the risks (default), or take the logits as they are (as
         the paper does).
@@ -73,8 +83,12 @@ class HeldOutRisk:
         *,
         row: Int[Tensor, "M"] | None = None,
         sharpness: float,
+        loss: str = "cross-entropy",
         profile_temperature: bool = True,
     ) -> None:
+        if loss not in HELD_OUT_LOSSES:
+            raise DataError(f"held_out_loss is {loss!r}; use {' or '.join(HELD_OUT_LOSSES)}")
+        self._smooth_error = loss == "error"
         shape = objective.present.shape
         self.target = target
         self.objective = objective
@@ -109,22 +123,30 @@ class HeldOutRisk:
             self._shape
         )
 
+    def of_cells(self, values: Float[Tensor, "K G"]) -> Float[Tensor, "M"]:
+        """For each example the value of its cell."""
+        return values.reshape(-1)[self._cell]
+
     def cell_errors(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "K G"]:
         """Error rate of each cell when the plain logits decide."""
         return self.cell_means((logits.argmax(1) != self.target).double())
 
     def cell_variances_of_mean(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
         """Squared standard error of each cell's mean of a value per example."""
-        deviation = values - self.cell_means(values).reshape(-1)[self._cell]
+        deviation = values - self.of_cells(self.cell_means(values))
         by_example = values.new_zeros(len(self._cell_of_example))
         by_example = by_example.index_add(0, self._example, self._share * deviation)
         flat = values.new_zeros(self._shape[0] * self._shape[1])
         return flat.index_add(0, self._cell_of_example, by_example**2).reshape(self._shape)
 
     def example_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
-        """Cross-entropy of each example after the temperature."""
-        scaled = self._scale(logits) * logits
-        return torch.nn.functional.cross_entropy(scaled, self.target, reduction="none")
+        """Loss of each example after the temperature."""
+        return self._losses(self._scale(logits) * logits)
+
+    def _losses(self, scaled: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+        sharper = _SHARPER * scaled if self._smooth_error else scaled
+        cross_entropy = torch.nn.functional.cross_entropy(sharper, self.target, reduction="none")
+        return -torch.expm1(-cross_entropy) if self._smooth_error else cross_entropy
 
     def objective_of(self, risks: Float[Tensor, "K G"]) -> Float[Tensor, ""]:
         """The objective of cell risks, with smooth maxima."""
@@ -133,8 +155,7 @@ class HeldOutRisk:
     def __call__(self, logits: Float[Tensor, "M K"]) -> HeldOutValue:
         """Objective of these held-out logits, differentiable in them, temperature included."""
         scale = self._scale(logits)
-        losses = torch.nn.functional.cross_entropy(scale * logits, self.target, reduction="none")
-        risks = self.cell_means(losses)
+        risks = self.cell_means(self._losses(scale * logits))
         value = self.objective_of(risks)
         return HeldOutValue(
             value + self._lagrangian.term(risks, self.frequencies),

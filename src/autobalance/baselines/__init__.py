@@ -1,0 +1,1 @@
+"""Published methods beside the searched family, tuned on the same folds for the same objective."""

@@ -1,0 +1,98 @@
+"""Post-hoc vector scaling: a factor and a bias per class on the logits of a trained head."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from autobalance.baselines.tuning import TunedHead
+from autobalance.model import LinearModel
+from autobalance.posthoc import SMALLEST_SCALE, minimise, tune_bias
+from autobalance.search.heldout import HeldOutRisk
+from autobalance.space import SearchSpace
+from autobalance.workbench import TrainedHead, Workbench
+
+
+def vector_scaling(
+    bench: Workbench, head: TrainedHead, name: str = "Post-hoc vector scaling"
+) -> TunedHead:
+    """Scale and shift the logits of a trained head for the objective, tuned on the folds.
+
+    Vector scaling, z ↦ s ⊙ z + b, is from Guo, Pleiss, Sun and Weinberger, "On calibration of
+    modern neural networks", ICML 2017, section 4.2, where it minimises the held-out cross-entropy;
+    AutoBalance (Li et al., NeurIPS 2021, Table 5) tunes it for the objective, as here. It leaves
+    the directions w_k as they are and knows nothing of groups. What s makes of logits depends on
+    their mean over the classes, which means nothing: it is set to 0 first. Two logits are then
+    opposite, and the result decides as a tuned bias does.
+
+    Parameters
+    ----------
+    bench
+        Data, folds, objective and settings.
+    head
+        The trained head, usually with plain cross-entropy.
+    name
+        What the result is called.
+    """
+    started = time.perf_counter()
+    held_out = bench.problem(SearchSpace(head.design, {}, True)).held_out
+    logits = head.held_out_logits - head.held_out_logits.mean(1, keepdims=True)
+    scale, bias = tune_scaling(held_out, torch.from_numpy(logits))
+    logits = scale * logits + bias
+    outcome = held_out(torch.from_numpy(logits))
+    return TunedHead(
+        name=name,
+        kind="post-hoc",
+        model=LinearModel(
+            bench.counts.classes,
+            scale[:, None] * (head.model.coef - head.model.coef.mean(0)),
+            scale * (head.model.intercept - head.model.intercept.mean()) + bias,
+            outcome.temperature,
+        ),
+        held_out_logits=logits,
+        value=float(outcome.total),
+        strengths={
+            f"{name} of {bench.counts.class_name(k)}": float(values[k])
+            for name, values in (("scale", scale), ("bias", bias))
+            for k in range(bench.counts.n_classes)
+        },
+        seconds=head.seconds + time.perf_counter() - started,
+    )
+
+
+def tune_scaling(
+    held_out: HeldOutRisk, logits: Float[Tensor, "M K"]
+) -> tuple[Float[ndarray, "K"], Float[ndarray, "K"]]:
+    """Factors s of geometric mean 1 and biases b of mean 0 that minimise the held-out objective.
+
+    The objective of s ⊙ z + b is not convex: the search starts from the tuned bias, which it can
+    only improve on.
+
+    Parameters
+    ----------
+    held_out
+        The objective on M held-out examples.
+    logits
+        Their plain logits.
+    """
+    logits = logits.double()
+    n_classes = logits.shape[1]
+    bounds: list[tuple[float | None, float | None]] = [
+        *[(SMALLEST_SCALE, None)] * n_classes,
+        *[(None, None)] * n_classes,
+    ]
+
+    def objective(point: Float[Tensor, "P"]) -> Float[Tensor, ""]:
+        return held_out(point[:n_classes] * logits + point[n_classes:]).total
+
+    start = np.concatenate([np.ones(n_classes), tune_bias(held_out, logits)])
+    scale, bias = np.split(minimise(objective, start, bounds), 2)
+    if held_out.profile_temperature:  # the size of the logits is then open
+        bias = bias / np.exp(np.log(scale).mean())
+        scale = scale / np.exp(np.log(scale).mean())
+    return scale, bias - bias.mean()

@@ -1,0 +1,111 @@
+"""Whether probabilities mean what they say: reliability curves and the calibration error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """How often the predicted class is right, among examples of similar confidence.
+
+    Parameters
+    ----------
+    confidence
+        Shape (B,), ascending: mean probability of the predicted class in each bin.
+    accuracy
+        Shape (B,): share of it that is right.
+    weight
+        Shape (B,): share of the examples in the bin.
+    """
+
+    confidence: Float[ndarray, "B"]
+    accuracy: Float[ndarray, "B"]
+    weight: Float[ndarray, "B"]
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean distance of accuracy and confidence over the examples, in [0, 1]."""
+        return float(self.weight @ np.abs(self.accuracy - self.confidence))
+
+    def to_json(self) -> dict[str, Any]:
+        """The curve as the metrics file holds it."""
+        columns = {
+            "confidence": self.confidence,
+            "accuracy": self.accuracy,
+            "weight": self.weight,
+        }
+        return {
+            "ece": self.expected_calibration_error,
+            "bins": [
+                dict(zip(columns, map(float, row), strict=True))
+                for row in zip(*columns.values(), strict=True)
+            ],
+        }
+
+
+def reliability_curve(
+    probabilities: Float[ndarray, "N K"],
+    y: Integer[ndarray, "N"],
+    weight: Float[ndarray, "N"] | None = None,
+    bins: int = BINS,
+) -> ReliabilityCurve:
+    """Accuracy of the most probable class by its probability, in bins of equal weight.
+
+    Bins of equal width, as first proposed, leave most bins almost empty where the confidences crowd
+    near 1, as they do on imbalanced data, and put nearly everything into one bin that averages
+    over- and underconfidence out. Bins of equal mass have the smaller bias for the same number of
+    examples (Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation",
+    AISTATS 2022).
+
+    Parameters
+    ----------
+    probabilities
+        Rows sum to 1.
+    y
+        Codes of the true classes.
+    weight
+        Weight of each example; ``None`` counts every example as one. The shares of the classes by
+        weight should be those of the prior that the probabilities refer to; see
+        :func:`~autobalance.calibration.weight_for`.
+    bins
+        Number of bins. Examples of the same confidence share one, so fewer may be filled.
+    """
+    weight = np.ones(len(y)) if weight is None else weight
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == y
+    levels, level = np.unique(confidence, return_inverse=True)
+    mass = np.bincount(level, weight, len(levels))
+    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    code = np.minimum((middle * bins).astype(np.int64), bins - 1)[level]
+    total = np.bincount(code, weight, bins)
+    filled = total > 0
+
+    def mean(values: Float[ndarray, "N"]) -> Float[ndarray, "B"]:
+        return np.asarray(np.bincount(code, weight * values, bins)[filled] / total[filled])
+
+    return ReliabilityCurve(
+        mean(confidence), mean(right.astype(np.float64)), total[filled] / total.sum()
+    )
+
+
+def expected_calibration_error(
+    probabilities: Float[ndarray, "N K"],
+    y: Integer[ndarray, "N"],
+    weight: Float[ndarray, "N"] | None = None,
+    bins: int = BINS,
+) -> float:
+    """Expected calibration error of the most probable class, in [0, 1].
+
+    Σ_b weight_b |accuracy_b − confidence_b| over the bins of :func:`reliability_curve` (Guo,
+    Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017). Even exact
+    probabilities have a positive one on finitely many examples: up to about 0.4 √(bins / N).
+    """
+    return reliability_curve(probabilities, y, weight, bins).expected_calibration_error

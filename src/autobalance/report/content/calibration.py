@@ -1,0 +1,77 @@
+"""Whether stated probabilities can be believed, before and after correction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from autobalance.report import figures, wording
+from autobalance.report.picture import picture
+
+_PRIORS = {
+    "train": "classes as frequent as in training",
+    "balanced": "all classes equally frequent",
+}
+
+
+def calibration(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Reliability of the kept model for each prior; ``None`` if it could not be measured.
+
+    Parameters
+    ----------
+    metrics
+        Of the run.
+    """
+    measured = metrics["calibration"]
+    if measured is None:
+        return None
+    rows = [
+        {
+            "name": _PRIORS[name],
+            "raw": float(curves["raw"]["ece"]),
+            "corrected": float(curves["corrected"]["ece"]),
+        }
+        for name, curves in measured["priors"].items()
+    ]
+    return {
+        "basis": measured["basis"],
+        "examples": measured["examples"],
+        "rows": rows,
+        "bins": [
+            (_PRIORS[name], kind, curves[kind]["bins"])
+            for name, curves in measured["priors"].items()
+            for kind in ("raw", "corrected")
+        ],
+        "figure": _picture(measured["priors"], rows),
+    }
+
+
+def _picture(priors: Mapping[str, Any], rows: list[dict[str, Any]]) -> Markup:
+    diagrams = [
+        figures.Reliability(
+            wording.capitalized(_PRIORS[name]), _curve(curves["raw"]), _curve(curves["corrected"])
+        )
+        for name, curves in priors.items()
+    ]
+    described = "; ".join(
+        f"{row['name']}: off by {wording.points_off(row['raw'])} before and "
+        f"{wording.points_off(row['corrected'])} after correction"
+        for row in rows
+    )
+    return picture(
+        lambda width: figures.reliability_figure(diagrams, width),
+        "calibration",
+        "Reliability diagrams: share right against stated probability",
+        f"{described}. The table below holds the bins.",
+    )
+
+
+def _curve(written: Mapping[str, Any]) -> figures.Curve:
+    bins = written["bins"]
+    return figures.Curve(
+        [each["confidence"] for each in bins],
+        [each["accuracy"] for each in bins],
+        [each["weight"] for each in bins],
+    )
