@@ -164,12 +164,24 @@ def test_the_best_start_is_the_one_of_the_lowest_held_out_objective():
     assert bench.tune_preset("weighted") is tuned["weighted"]  # and is not searched twice
 
 
+@pytest.mark.parametrize(
+    ("objective", "loss"), [("error", "error"), ("worst-group", "cross-entropy")]
+)
+def test_the_held_out_loss_goes_by_what_the_objective_rests_on(objective, loss):
+    """300 examples for the error, but few in the rarest cell."""
+    _, bench = a_bench(objective)
+    assert bench.counts.values.min() < 100
+    assert bench.settings.held_out_loss == loss
+    _, bench = a_bench(objective, held_out_loss="error")
+    assert bench.settings.held_out_loss == "error"
+
+
 def test_defaults_follow_the_held_out_loss():
-    errors, nats = SearchSettings(), SearchSettings(held_out_loss="cross-entropy")
+    errors, nats = (SearchSettings(held_out_loss=loss) for loss in ("error", "cross-entropy"))
     assert errors.sharpness_used > nats.sharpness_used
     assert errors.tolerance_used < nats.tolerance_used
-    assert SearchSettings(sharpness=7.0, tolerance=0.5).sharpness_used == 7.0
-    assert SearchSettings(sharpness=7.0, tolerance=0.5).tolerance_used == 0.5
+    given = SearchSettings(held_out_loss="error", sharpness=7.0, tolerance=0.5)
+    assert (given.sharpness_used, given.tolerance_used) == (7.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +190,7 @@ def test_defaults_follow_the_held_out_loss():
         ({"sharpness": 0.0}, "sharpness is 0.0"),
         ({"sharpness": float("nan")}, "sharpness is nan"),
         ({"tolerance": -1.0}, "tolerance is -1.0"),
-        ({"held_out_loss": "hinge"}, "use error or cross-entropy"),
+        ({"held_out_loss": "hinge"}, "use error, cross-entropy or auto"),
         ({"shrinkage": -1.0}, "shrinkage is -1.0"),
         ({"shrinkage": float("inf")}, "shrinkage is inf"),
         ({"max_evaluations": 0}, "max_evaluations is 0"),

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from autobalance.contest.contenders import OURS
-from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import recommend
 from autobalance.contest.verdict import Verdict
 from autobalance.design import LossDesign
@@ -29,6 +29,7 @@ from autobalance.search.result import SearchResult
 from autobalance.sensitive import encode_sensitive
 from autobalance.storage import folder_written_at_once
 from autobalance.workbench import (
+    AUTO,
     DEFAULT_PARAMETERS,
     DEFAULT_RIDGE,
     SearchSettings,
@@ -81,8 +82,9 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
     constraints
         Limits on other objectives, such as ``("error<=0.3",)``, in the held-out loss.
     held_out_loss
-        What the objective is taken of on held-out examples: ``"error"``, a smooth error rate
-        (default), or ``"cross-entropy"``, as in the paper.
+        What the objective is taken of on held-out examples: ``"error"``, a smooth error rate;
+        ``"cross-entropy"``, as in the paper; or ``"auto"`` (default): the error where the objective
+        rests on at least 100 held-out examples.
     sharpness
         Sharpness of the smooth maxima in worst-case objectives, per unit of the held-out loss; by
         default 60 for errors and 20 for cross-entropy.
@@ -169,7 +171,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
         shrinkage: float = 1.0,
         required_gain: float | None = 1.0,
         constraints: Sequence[str] = (),
-        held_out_loss: str = "error",
+        held_out_loss: str = AUTO,
         sharpness: float | None = None,
         profile_temperature: bool = True,
         standardise: bool = True,

@@ -35,6 +35,8 @@ from autobalance.space import SearchSpace
 DEFAULT_PARAMETERS = ("weight", "additive", "ridge")
 DEFAULT_RIDGE = 1e-2
 DESIGNED = "designed"
+AUTO = "auto"
+_OBSERVATIONS_FOR_ERRORS = 100
 _SHARPNESS = {"error": 60.0, "cross-entropy": 20.0}
 _TOLERANCE = {"error": 2e-5, "cross-entropy": 1e-4}
 _FINAL_TOLERANCE = 1e-7
@@ -65,7 +67,10 @@ class SearchSettings:
     Parameters
     ----------
     held_out_loss
-        ``"error"``, a smooth error rate (default), or ``"cross-entropy"``, as in the paper; see
+        ``"error"``, a smooth error rate; ``"cross-entropy"``, as in the paper; or ``"auto"``
+        (default): the error where the objective rests on at least 100 held-out examples, so that
+        enough of them lie near the boundary to say where it should be, and cross-entropy, of which
+        every example says something, where it rests on fewer. See
         :mod:`autobalance.search.heldout`.
     sharpness
         Sharpness κ of smooth maxima, per unit of that loss; by default 60 for errors, so that
@@ -88,7 +93,7 @@ class SearchSettings:
         features, with tight tolerances.
     """
 
-    held_out_loss: str = "error"
+    held_out_loss: str = AUTO
     sharpness: float | None = None
     shrinkage: float = 1.0
     profile_temperature: bool = True
@@ -98,9 +103,9 @@ class SearchSettings:
     precision: str = "mixed"
 
     def __post_init__(self) -> None:
-        if self.held_out_loss not in HELD_OUT_LOSSES:
+        if self.held_out_loss not in (AUTO, *HELD_OUT_LOSSES):
             raise DataError(
-                f"held_out_loss is {self.held_out_loss!r}; use {' or '.join(HELD_OUT_LOSSES)}"
+                f"held_out_loss is {self.held_out_loss!r}; use {', '.join(HELD_OUT_LOSSES)} or auto"
             )
         for name in ("sharpness", "tolerance"):
             value = getattr(self, name)
@@ -117,6 +122,13 @@ class SearchSettings:
             )
         if self.precision not in PRECISIONS:
             raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
+
+    def for_observations(self, number: float) -> SearchSettings:
+        """These settings with the held-out loss that suits so many observations."""
+        if self.held_out_loss != AUTO:
+            return self
+        enough = number >= _OBSERVATIONS_FOR_ERRORS
+        return replace(self, held_out_loss="error" if enough else "cross-entropy")
 
     @property
     def sharpness_used(self) -> float:
@@ -170,7 +182,7 @@ class Workbench:
     objective
         Bound to the data.
     settings
-        How to search.
+        How to search; the workbench keeps them with the held-out loss chosen.
     constraints
         Limits on other objectives; closed-form losses are tuned under them too, a post-hoc bias
         with their first penalty only.
@@ -195,7 +207,8 @@ class Workbench:
     ) -> None:
         self.y, self.g, self.sample_weight = y, g, sample_weight
         self.counts, self.folds = counts, folds
-        self.objective, self.settings, self.constraints = objective, settings, constraints
+        self.objective, self.constraints = objective, constraints
+        self.settings = settings.for_observations(self._observations())
         self.features = FeatureMatrix(
             torch.from_numpy(np.require(features, requirements=["C", "W"])),
             torch.from_numpy(sample_weight),
@@ -205,6 +218,18 @@ class Workbench:
         )
 
         self._tuned: dict[tuple[str, tuple[str, ...], float], SearchResult] = {}
+
+    def _observations(self) -> float:
+        """Held-out examples that the objective rests on: one over the variance of its estimate."""
+        rows = np.unique(self.folds.row)
+        weight, shape = self.sample_weight[rows], self.counts.values.shape
+        cell = self.y[rows] * shape[1] + self.g[rows]
+        total, squares = (
+            np.bincount(cell, weight**power, self.counts.values.size).reshape(shape)
+            for power in (1, 2)
+        )
+        effective = np.divide(total**2, squares, out=np.zeros(shape), where=squares > 0)
+        return 1 / self.objective.estimation_variance(effective, total / total.sum())
 
     def start(self, name: str, ridge: float = DEFAULT_RIDGE, **arguments: float) -> LossDesign:
         """The preset ``name`` on this data, with a ridge to start from."""

@@ -89,7 +89,7 @@ def test_only_settings_that_differ_are_listed(compared, read_page):
         ["Setting", "first", "second"],
         ["verdict from", "outer folds", "none"],
         ["seed", "0", "5"],
-        ["jobs", "–", "[1]"],
+        ["jobs", "–", "1"],
     ]
     assert "This run left nothing out" in page.text
 

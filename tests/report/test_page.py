@@ -228,7 +228,7 @@ def test_what_was_searched_and_how_it_went(page_of: Any) -> None:
         "0.560 at the start (balanced), 0.270 at the end",
         "workclass: 963 missing values",
         "time taken 12 s",
-        '["id", "name"]',
+        "drop id, name",
         "2.13.0",
     ):
         assert said in page.text

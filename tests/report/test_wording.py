@@ -29,6 +29,24 @@ def test_distances_carry_no_sign_and_name_their_unit() -> None:
     assert wording.points_off(0.0) == "0.0 points"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "none"),
+        ([], "none"),
+        (True, "yes"),
+        (False, "no"),
+        (0, "0"),
+        (0.2, "0.2"),
+        (["sex", 1, None], "sex, 1, none"),
+        ("a\nb", "a\ufffdb"),
+        ({"a": ["é"]}, '{"a": ["é"]}'),
+    ],
+)
+def test_settings_stand_on_one_line(value: object, text: str) -> None:
+    assert wording.setting_text(value) == text
+
+
 def test_only_the_first_letter_becomes_large() -> None:
     assert wording.capitalized("group-LA error") == "Group-LA error"
     assert wording.capitalized("") == ""

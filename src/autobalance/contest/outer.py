@@ -17,10 +17,11 @@ from joblib import Parallel, delayed
 from numpy import ndarray
 
 from autobalance.contest.contenders import train_all
-from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
+from autobalance.workbench import AUTO
 
 OUTER_FOLDS = 5
 UNTOUCHED_SHARE = 0.25

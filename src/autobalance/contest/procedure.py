@@ -24,14 +24,13 @@ from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
 from autobalance.space import SearchSpace
 from autobalance.workbench import (
+    AUTO,
     DEFAULT_PARAMETERS,
     DEFAULT_RIDGE,
     SearchSettings,
     Workbench,
     default_starts,
 )
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from autobalance.contest.contenders import OURS, train_all
 from autobalance.contest.outer import OuterPredictions, outer_folds, predict_left_out
-from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.verdict import Verdict, judge
 from autobalance.errors import DataError, ObjectiveError
 from autobalance.evaluation import Evaluator
 from autobalance.objectives import BoundObjective
 from autobalance.search.result import Evaluation
-from autobalance.workbench import TrainedHead, Workbench
+from autobalance.workbench import AUTO, TrainedHead, Workbench
 
 logger = logging.getLogger(__name__)
 

@@ -100,7 +100,13 @@ def label_name(label: Label) -> str:
 
 
 def setting_text(value: Any) -> str:
-    """A setting of any kind on one line."""
+    """A setting of any kind on one line: ``none``, ``yes``, ``sex, race``, ``0.2``."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(setting_text, value))
     return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 

@@ -15,7 +15,7 @@ import torch
 
 import autobalance
 from autobalance.contest.contenders import OURS, closed_forms
-from autobalance.contest.procedure import AUTO, Procedure, TrainingData
+from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import Listener, recommend
 from autobalance.counts import Counts
 from autobalance.data.tables import Table
@@ -36,7 +36,7 @@ from autobalance.runs.watch import Watch
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, SearchResult
-from autobalance.workbench import DEFAULT_PARAMETERS, SearchSettings, TrainedHead
+from autobalance.workbench import AUTO, DEFAULT_PARAMETERS, SearchSettings, TrainedHead
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
             "notes": [*prepared.notes, *([f"{folds.note}."] if folds.note else [])],
         },
         "space": space.describe(),
-        "search": {"start": start, **_search_facts(ours.result, procedure.settings)},
+        "search": {"start": start, **_search_facts(ours.result, outcome.bench.settings)},
         "kept": kept.name,
         "verdict": verdict_entry(
             outcome.verdict,

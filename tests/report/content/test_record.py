@@ -42,10 +42,10 @@ def test_names_of_cells_are_explained_by_their_columns(make_run):
     metrics, _, _ = make_run(["no", "yes"], ["Female", "Male"])
     assert names_read(metrics) == ""
     metrics["settings"]["target"] = "income"
-    assert names_read(metrics) == "income · sex"
-    assert names_read({**metrics, "group_columns": None}) == "income"
+    assert names_read(metrics) == "Names read income · sex."
+    assert names_read({**metrics, "group_columns": None}) == "Classes are values of income."
 
 
 def test_settings_stand_on_one_line(make_run):
     metrics, _, _ = make_run(["no", "yes"])
-    assert ("drop", '["id", "name"]') in settings_text(metrics)
+    assert ("drop", "id, name") in settings_text(metrics)

@@ -67,10 +67,13 @@ def data_facts(metrics: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 
 def names_read(metrics: Mapping[str, Any]) -> str:
-    """Which columns the names of classes and groups come from: ``pass_bar · race``."""
+    """Which columns the names of classes and groups come from, in a sentence or nothing."""
     target = metrics["settings"].get("target")
-    columns = [] if target is None else [target, *(metrics["group_columns"] or [])]
-    return " · ".join(wording.readable(column) for column in columns)
+    if target is None:
+        return ""
+    groups = " and ".join(wording.readable(name) for name in metrics["group_columns"] or [])
+    target = wording.readable(target)
+    return f"Names read {target} · {groups}." if groups else f"Classes are values of {target}."
 
 
 def rows_text(metrics: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -26,7 +25,7 @@ from autobalance.report.svg import PALETTE
 from autobalance.report.wording import Number
 
 _SQUARE = 280.0
-_SMALLEST, _LARGEST = 3.0, 13.0
+_SMALLEST, _LARGEST = 3.5, 14.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def search_figure(
 def reliability_figure(diagrams: Sequence[Reliability], width: Number) -> Figure:
     """Share right against stated probability, one square each; the diagonal is the ideal.
 
-    A dot's area is its bin's share of the examples.
+    The larger a dot, the more examples are in its bin.
     """
     top, bottom, left, right, gap = 28.0, 50.0, 58.0, 16.0, 72.0
     columns = 1 if width < NARROW else len(diagrams)
@@ -102,14 +101,12 @@ def _draw_reliability(axes: Axes, diagram: Reliability) -> None:
         (diagram.corrected, PALETTE["accent"], True),
     ):
         axes.plot(curve.stated, curve.right, color=colour, linewidth=1.4, alpha=0.6)
-        sizes = np.sqrt(np.asarray(curve.weight, dtype=float))
-        largest = max(float(sizes.max(initial=0.0)), 1e-12)
-        for stated, share, size in zip(curve.stated, curve.right, sizes.tolist(), strict=True):
+        for stated, share, weight in zip(curve.stated, curve.right, curve.weight, strict=True):
             axes.plot(
                 stated,
                 share,
                 "o",
-                markersize=_SMALLEST + (_LARGEST - _SMALLEST) * size / largest,
+                markersize=_SMALLEST + (_LARGEST - _SMALLEST) * math.sqrt(weight),
                 markerfacecolor=colour if filled else PALETTE["paper"],
                 markeredgecolor=colour,
                 markeredgewidth=1.6,
