@@ -7,15 +7,19 @@ balanced objective held out in 5 folds, with its shrinkage term, as
 :class:`~autobalance.search.exact.ExactProblem` defines it, over one weight and one additive
 adjustment per class and the ridge, so that the dimension 2K + 1 grows with the classes. Both train
 the same heads with the same solver, warm-started, on one thread. TPE (Optuna's defaults) gets the
-value alone and so pays for no gradient; the start is its first trial.
+value alone and so pays for no gradient; the start is its first trial. Where it finds nothing lower
+in 200 trials, the exact search is there after its first evaluation. The bounds are wide, and a
+search without gradients is lost in many wide dimensions, so a second TPE gets a box around the
+start that fits: one nat wide to each side, the standard deviation that the shrinkage expects. That
+is knowledge the exact search does without.
 
 Every table is cut to about 2,000 rows by one rule, or TPE's 200 trials would take hours at 26
 classes: each class keeps its share, rounded up, and at least 20 examples or all it has. The rows of
 the JSON hold how many examples that are.
 
 ``seconds`` and ``objective`` of a row are those of the whole search; its ``trace`` has
-[evaluations, seconds, best value so far] at every improvement. The summary compares TPE's time for
-its 200 trials with the time after which the exact search is at least as low.
+[evaluations, seconds, best value so far] at every improvement. The summary compares the time of
+200 trials with the time after which the exact search is at least as low.
 """
 
 from __future__ import annotations
@@ -50,7 +54,9 @@ TABLES = ("ann_thyroid", "satimage", "shuttle", "krkopt", "letter")
 ROWS = 2000
 FEWEST = 20
 TRIALS = 200
-EXACT, TPE = "exact", "TPE"
+EXACT, TPE, NARROW = "exact", "TPE", "TPE near the start"
+NEAR, NEAR_RIDGE = 1.0, 4.0
+"""Half the width of the second TPE's box, in log weights and logits, and in log ridge."""
 GOAL_RATIO = 0.1
 
 Trace = list[tuple[int, float, float]]
@@ -90,7 +96,8 @@ def _compare(data_dir: Path, table: str, seed: int, trials: int) -> list[dict[st
         space = procedure.space(bench)
         traces = {
             EXACT: exact_trace(bench, space),
-            TPE: tpe_trace(bench, space, trials, seed),
+            TPE: tpe_trace(bench, space, space.bounds, trials, seed),
+            NARROW: tpe_trace(bench, space, near_start(space), trials, seed),
         }
     return [
         {
@@ -146,8 +153,21 @@ def exact_trace(bench: Workbench, space: SearchSpace) -> tuple[Trace, int, float
     return improvements(points), len(points), points[-1][0]
 
 
+def near_start(space: SearchSpace) -> list[tuple[float, float]]:
+    """The bounds of the second TPE."""
+    reach = [NEAR] * space.n_loss_values + [NEAR_RIDGE] * space.search_ridge
+    return [
+        (max(low, -half), min(high, half))
+        for (low, high), half in zip(space.bounds, reach, strict=True)
+    ]
+
+
 def tpe_trace(
-    bench: Workbench, space: SearchSpace, trials: int, seed: int
+    bench: Workbench,
+    space: SearchSpace,
+    bounds: list[tuple[float, float]],
+    trials: int,
+    seed: int,
 ) -> tuple[Trace, int, float]:
     """Optuna's tree-structured Parzen estimator, with its defaults."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -157,7 +177,7 @@ def tpe_trace(
     started = time.perf_counter()
 
     def objective(trial: optuna.Trial) -> float:
-        alpha = [trial.suggest_float(str(i), *bound) for i, bound in enumerate(space.bounds)]
+        alpha = [trial.suggest_float(str(i), *bound) for i, bound in enumerate(bounds)]
         nonlocal lowest, theta
         problem.heads.theta = theta  # that of the best point, as the exact search does
         value = value_at(problem, bench.folds, np.array(alpha))
@@ -197,76 +217,84 @@ def improvements(points: Iterable[tuple[float, float]]) -> Trace:
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each table and seed, few classes first."""
+    """One entry for each table, seed and rival, few classes first."""
     pairs: dict[tuple[int, str, int], dict[str, dict[str, Any]]] = {}
     for row in rows:
         key = (row["classes"], row["table"], row["seed"])
         pairs.setdefault(key, {})[row["method"]] = row
     summary = []
-    for (classes, table, seed), pair in sorted(pairs.items()):
-        exact, tpe = pair[EXACT], pair[TPE]
-        reached = [s for _, s, value in exact["trace"] if value <= tpe["objective"]]
-        summary.append(
-            {
-                "table": table,
-                "classes": classes,
-                "dimension": exact["dimension"],
-                "examples": exact["examples"],
-                "seed": seed,
-                "tpe_value": tpe["objective"],
-                "tpe_seconds": tpe["seconds"],
-                "exact_value": exact["objective"],
-                "exact_seconds": exact["seconds"],
-                "seconds_to_tpe_value": reached[0] if reached else None,
-                "ratio": reached[0] / tpe["seconds"] if reached else None,
-                "start_value": tpe["trace"][0][2],
-            }
-        )
+    for (classes, table, seed), methods in sorted(pairs.items()):
+        exact = methods[EXACT]
+        for rival in (TPE, NARROW):
+            other = methods[rival]
+            reached = [s for _, s, value in exact["trace"] if value <= other["objective"]]
+            summary.append(
+                {
+                    "table": table,
+                    "classes": classes,
+                    "dimension": exact["dimension"],
+                    "examples": exact["examples"],
+                    "seed": seed,
+                    "start": exact["trace"][0][2],
+                    "exact": exact["objective"],
+                    "exact_seconds": exact["seconds"],
+                    "rival": rival,
+                    "rival_objective": other["objective"],
+                    "rival_seconds": other["seconds"],
+                    "seconds_to_rival": reached[0] if reached else None,
+                    "ratio": reached[0] / other["seconds"] if reached else None,
+                }
+            )
     return summary
 
 
 def goals(summary: list[dict[str, Any]]) -> dict[str, Any]:
-    """A tenth of TPE's time everywhere, and a lead that grows with the classes."""
-    reached = [entry for entry in summary if entry["ratio"] is not None]
-    everywhere = len(reached) == len(summary)
-    correlation = spearmanr(
-        [entry["classes"] for entry in reached], [1 / entry["ratio"] for entry in reached]
-    ).statistic
-    return {
-        f"TPE's value in under {GOAL_RATIO:g} of its time": {
-            "met": everywhere and all(entry["ratio"] < GOAL_RATIO for entry in reached),
-            "largest ratio": max(entry["ratio"] for entry in reached),
-        },
-        "the lead grows with the classes": {
-            "met": everywhere and bool(correlation > 0),
-            "rank correlation": float(correlation),
-        },
-    }
+    """For each rival: a tenth of its time everywhere, and a lead that grows with the classes."""
+    reached = {}
+    for rival in (TPE, NARROW):
+        own = [entry for entry in summary if entry["rival"] == rival]
+        ratios = [np.inf if entry["ratio"] is None else entry["ratio"] for entry in own]
+        growth = float(spearmanr([entry["classes"] for entry in own], ratios).statistic)
+        reached[f"{rival}: its value in under {GOAL_RATIO:g} of its time"] = {
+            "met": max(ratios) < GOAL_RATIO,
+            "missed": [
+                entry["table"]
+                for entry, ratio in zip(own, ratios, strict=True)
+                if ratio >= GOAL_RATIO
+            ],
+        }
+        reached[f"{rival}: the lead grows with the classes"] = {
+            "met": growth < 0,
+            "rank correlation of classes and ratio": growth,
+        }
+    return reached
 
 
 def _show(summary: list[dict[str, Any]], reached: dict[str, Any], trials: int) -> None:
     table = Table(
-        title=f"Exact search against TPE ({trials} trials): held-out objective, seconds",
-        caption="ratio: the exact search's time to TPE's best value, over TPE's time",
+        title=f"Exact search against TPE ({trials} trials): held-out objective (seconds)",
+        caption="time to rival: seconds after which the exact search is as low; ratio: that over "
+        "the rival's seconds",
     )
-    for name in ("table", "classes", "values", "rows", "start", "TPE", "s", "exact", "s", "ratio"):
-        table.add_column(name, justify="left" if name == "table" else "right")
+    columns = ("table", "classes", "values", "start", "exact", "rival", "its", "time to", "ratio")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("table", "rival") else "right")
     for entry in summary:
+        seconds, ratio = entry["seconds_to_rival"], entry["ratio"]
         table.add_row(
             entry["table"],
             str(entry["classes"]),
             str(entry["dimension"]),
-            f"{entry['examples']:,}",
-            f"{entry['start_value']:.4f}",
-            f"{entry['tpe_value']:.4f}",
-            f"{entry['tpe_seconds']:.1f}",
-            f"{entry['exact_value']:.4f}",
-            f"{entry['exact_seconds']:.1f}",
-            "not reached" if entry["ratio"] is None else f"{entry['ratio']:.4f}",
+            f"{entry['start']:.4f}",
+            f"{entry['exact']:.4f} ({entry['exact_seconds']:.1f})",
+            entry["rival"],
+            f"{entry['rival_objective']:.4f} ({entry['rival_seconds']:.1f})",
+            "not reached" if seconds is None else f"{seconds:.2f}",
+            "" if ratio is None else f"{ratio:.4f}",
         )
-    Console(width=110).print(table)
+    Console(width=120).print(table)
     for goal, facts in reached.items():
-        details = ", ".join(f"{name} {value:.3f}" for name, value in facts.items() if name != "met")
+        details = ", ".join(f"{name}: {value}" for name, value in facts.items() if name != "met")
         print(f"goal: {goal}: {'met' if facts['met'] else 'missed'} ({details})")
 
 

@@ -71,7 +71,7 @@ def test_cross_entropy_alone_is_logistic_regression():
 def test_designed_loss_serves_the_objective(grouped):
     X, y, group = grouped
     plain = Designed("error", start="cross-entropy", random_state=0)
-    designed = Designed("worst-group", random_state=0)
+    designed = Designed("worst-group", required_gain=None, random_state=0)
 
     def worst(model):
         return objective_error(
@@ -305,7 +305,6 @@ def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, ba
     assert designed.verdict_ is None
     assert designed.kept_ == "AutoBalance"
     assert designed.design_ == designed.designed_ == model.designed_
-    assert not np.array_equal(designed.coef_, model.coef_)
 
 
 def test_a_verdict_within_a_search_keeps_subjects_apart(grouped):

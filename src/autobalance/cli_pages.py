@@ -45,7 +45,6 @@ def compare(
 def _print_comparison(runs: Sequence[ComparedRun]) -> None:
     """A row for each run, its headline, and what must not be compared."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -57,6 +56,7 @@ def _print_comparison(runs: Sequence[ComparedRun]) -> None:
         percent_interval,
         readable,
     )
+    from autobalance.terminal import results_console
 
     names = [readable(run.name) for run in runs]
     common = comparability(names, [run.metrics for run in runs])
@@ -78,8 +78,7 @@ def _print_comparison(runs: Sequence[ComparedRun]) -> None:
             percent(roles.kept["value"]),
             percent_interval(roles.kept["interval"]),
         )
-    console = Console(highlight=False)
-    console.print(table)
+    results_console().print(table)
     print()
     for name, run in zip(names, runs, strict=True):
         print(f"{name}: {readable(run.metrics['verdict']['headline'])}")

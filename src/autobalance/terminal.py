@@ -26,6 +26,7 @@ from autobalance.bootstrap import Estimate
 from autobalance.labels import label_text
 from autobalance.report.wording import (
     OBJECTIVE_NAMES,
+    capitalized,
     count,
     label_name,
     objective_name,
@@ -124,7 +125,7 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
             "" if difference is None else _gap(difference),
             style="bold" if method["name"] == metrics["kept"] else "",
         )
-    console = _results()
+    console = results_console()
     console.print(table)
     verdict = metrics["verdict"]
     print(f"\n{readable(verdict['headline'])}\n{readable(verdict['text'])}\n")
@@ -134,7 +135,7 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
 
 def print_evaluation(result: TableEvaluation) -> None:
     """Print errors per class and cell, all objectives, and the figures for two classes."""
-    console = _results()
+    console = results_console()
     print(f"{readable(result.source)}: {readable(result.rows)}")
     counts, errors = result.counts, result.evaluation
     if counts.groups is not None:
@@ -208,7 +209,7 @@ def _summary_table(result: TableEvaluation) -> Table:
 
     def add(name: str, estimate: Estimate, *, bold: bool = False) -> None:
         table.add_row(
-            Text(name[0].upper() + name[1:]),
+            Text(capitalized(name)),
             percent(estimate.value),
             percent_interval(estimate.interval),
             style="bold" if bold else "",
@@ -232,11 +233,11 @@ def _summary_table(result: TableEvaluation) -> Table:
 
 
 def _title(metrics: Mapping[str, Any]) -> Text:
-    name = objective_name(metrics["objective"])
-    return Text(f"{name[0].upper()}{name[1:]}, {metrics['basis']}", style="bold")
+    name = capitalized(objective_name(metrics["objective"]))
+    return Text(f"{name}, {metrics['basis']}", style="bold")
 
 
-def _results() -> Console:
+def results_console() -> Console:
     """Standard output, wide enough for the tables where it is a file."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES)

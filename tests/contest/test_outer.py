@@ -50,7 +50,7 @@ def test_predictions_belong_to_their_rows(data, procedure, folds, predictions):
     inner = procedure.on_part(2)
     bench = inner.workbench(data.part(train))
     head = bench.train_preset("weighted", "by hand")
-    codes = predictions.contenders["Balanced (inverse frequency)"].codes
+    codes = predictions.contenders["Inverse-frequency weights"].codes
     at = np.searchsorted(predictions.row, left_out)
     np.testing.assert_array_equal(codes[at], head.model.predict(data.features[left_out]))
 

@@ -27,8 +27,8 @@ def test_examples_without_weight_are_not_counted(data):
 
 def test_the_start_is_made_from_the_counts_of_the_part(data, procedure):
     part = data.part(np.arange(60, len(data)))
-    bench = procedure.workbench(part)
-    start = procedure.space(bench).start
+    fixed = replace(procedure, start="logit-adjustment")
+    start = fixed.space(fixed.workbench(part)).start
     expected = preset("logit-adjustment", part.counts).additive
     np.testing.assert_allclose(start.additive, expected)
 
@@ -57,3 +57,26 @@ def test_a_cell_that_a_part_lacks_is_dropped_there_but_refused_in_the_whole():
     bench = procedure.on_part(3).workbench(part)
     assert len(bench.folds) == 3
     assert not bench.objective.present[1, 1]
+
+
+def test_the_best_start_has_its_ridge_tuned_and_none_is_tried_without_one(data, procedure):
+    bench = procedure.workbench(data)
+    start = procedure.space(bench).start
+    assert start.metadata["preset"] in ("logit-adjustment", "weighted")
+    assert start.ridge == bench.best_start().ridge != procedure.ridge
+    fixed = replace(procedure, parameters=("weight",), ridge=0.3).space(bench).start
+    assert (fixed.metadata["preset"], fixed.ridge) == ("logit-adjustment", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"parameters": ("bias",)}, DesignError),
+        ({"start": "nowhere"}, DesignError),
+        ({"dictionary": "fine"}, DesignError),
+        ({"objective": Objective.parse("equalized-odds")}, ObjectiveError),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_prepared(data, procedure, change, error):
+    with pytest.raises(error):
+        replace(procedure, **change).check(data.counts)

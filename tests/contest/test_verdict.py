@@ -49,14 +49,30 @@ def test_a_gain_is_claimed_only_over_every_simpler_contender(evaluator):
     assert not near["tuned"].distinguishable
 
 
-def test_the_simplest_of_those_that_cannot_be_told_apart(evaluator):
-    codes = wrong_on((0, 200))
+def test_cross_entropy_is_enough_if_it_cannot_be_told_from_the_best(evaluator):
+    contenders = {
+        "Cross-entropy": (wrong_on((0, 190), (300, 313)), 0),
+        "tuned": (wrong_on((0, 195)), 2),
+    }
+    verdict = judge(evaluator, predictions(wrong_on((0, 200)), **contenders))
+    assert (verdict.recommended, verdict.best) == ("Cross-entropy", "tuned")
+    contenders["Cross-entropy"] = (wrong_on((0, 400)), 0)
+    verdict = judge(evaluator, predictions(wrong_on((0, 200)), **contenders))
+    assert verdict.recommended == "tuned"
+
+
+def test_among_closed_forms_the_lowest_error_decides(evaluator):
     verdict = judge(
         evaluator,
-        predictions(codes, two=(codes, 2), none=(codes, 0), one=(codes, 1), also=(codes, 0)),
+        predictions(wrong_on((0, 198)), none=(wrong_on((0, 204)), 0), two=(wrong_on((0, 200)), 2)),
     )
-    assert verdict.recommended == "none"
-    assert verdict.best == "none"  # of equals, the simplest
+    assert (verdict.recommended, verdict.best) == ("two", "AutoBalance")
+
+
+def test_of_equals_the_simplest_is_best(evaluator):
+    codes = wrong_on((0, 200))
+    verdict = judge(evaluator, predictions(codes, one=(codes, 1)))
+    assert (verdict.recommended, verdict.best) == ("one", "one")
 
 
 def test_a_closed_form_that_is_best_is_not_replaced_by_a_simpler_worse_one(evaluator):

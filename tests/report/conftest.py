@@ -24,7 +24,7 @@ OBJECTIVES_WITH_GROUPS = (
 OTHERS = {
     "Cross-entropy": ("closed form", 0, 1.0),
     "Tuned post-hoc bias": ("post-hoc", 9, 0.61),
-    "Balanced (inverse frequency)": ("closed form", 0, 0.72),
+    "Inverse-frequency weights": ("closed form", 0, 0.72),
     "Class-balanced (effective number)": ("closed form", 0, 0.75),
     "Logit adjustment": ("closed form", 1, 0.6),
     "CDT": ("closed form", 1, 0.8),
@@ -163,7 +163,8 @@ def build_run(
             "message": "relative reduction below tolerance",
             "seconds": 4.2,
             "start": "balanced",
-            "sharpness": 20.0,
+            "held_out_loss": "error",
+            "sharpness": 60.0,
             "shrinkage": 1.0,
             "start_value": 0.56,
             "value": 0.27,

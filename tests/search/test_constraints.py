@@ -57,7 +57,7 @@ def data():
 
 def test_a_search_keeps_its_constraint(data):
     X, y = data
-    settings = {"random_state": 0, "cv": 3, "shrinkage": 0.0}
+    settings = {"random_state": 0, "cv": 3, "shrinkage": 0.0, "verdict": None}
     free = AutoBalanceClassifier("balanced", **settings).fit(X, y)
     start = AutoBalanceClassifier("error", start="cross-entropy", **settings).fit(X, y)
 
@@ -75,7 +75,12 @@ def test_a_search_keeps_its_constraint(data):
 def test_an_impossible_constraint_is_said(data):
     X, y = data
     model = AutoBalanceClassifier(
-        "balanced", constraints=("error<=0.001",), random_state=0, cv=3, max_evaluations=400
+        "balanced",
+        constraints=("error<=0.001",),
+        random_state=0,
+        cv=3,
+        max_evaluations=400,
+        verdict=None,
     ).fit(X, y)
     assert model.result_.status == "infeasible"
     assert "loosen" in model.result_.message

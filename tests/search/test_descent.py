@@ -58,3 +58,16 @@ def test_counts_its_evaluations():
     )
     assert len(calls) == 5
     assert best.value == min(function(alpha)[0] for alpha in calls[:5])
+
+
+def test_does_not_chase_rounding_where_nothing_is_to_be_gained():
+    """A slope that is wrong by its rounding would send a line search back twenty times."""
+    calls = []
+
+    def function(alpha):
+        calls.append(alpha)
+        return 1.0 + 1e-9 * float(alpha @ alpha), np.full(2, 1e-7)
+
+    best = BestPoint(function, 100)
+    assert descend(best, np.zeros(2), [(-9.0, 9.0)] * 2, np.full(2, 4.0), 1e-5) == "converged"
+    assert len(calls) == 1

@@ -25,7 +25,7 @@ class ClosedForm:
 
 
 CROSS_ENTROPY = ClosedForm("cross-entropy", BASELINE)
-_WEIGHTED = ClosedForm("weighted", "Balanced (inverse frequency)")
+_WEIGHTED = ClosedForm("weighted", "Inverse-frequency weights")
 _LOGIT_ADJUSTMENT = ClosedForm("logit-adjustment", "Logit adjustment", ("additive",))
 
 WITHOUT_GROUPS = (

@@ -25,9 +25,10 @@ from autobalance.workbench import AUTO
 
 OUTER_FOLDS = 5
 UNTOUCHED_SHARE = 0.25
-AFFORDABLE = 10_000_000
-"""Size N (D + 1) K of a problem up to which ``"auto"`` takes outer folds: a minute or a few on a
-laptop. By size and not by the clock, so that the same data get the same verdict everywhere."""
+AFFORDABLE = 2_000_000
+"""Size N (D + 1) K of a problem up to which ``"auto"`` takes outer folds: a minute or two on a
+laptop. By size and not by the clock, so that the same data get the same verdict everywhere; data
+larger than this have examples to spare for an untouched part."""
 _FEWEST_TO_SEARCH = 2
 
 

@@ -19,6 +19,7 @@ from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
 from autobalance.labels import Label
+from autobalance.losses.presets import preset
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
@@ -152,6 +153,19 @@ class Procedure:
     settings: SearchSettings = field(default_factory=SearchSettings)
     standardise: bool = True
 
+    def check(self, counts: Counts) -> None:
+        """Refuse at once what would be refused after a while.
+
+        Raises
+        ------
+        ObjectiveError, DesignError
+            If the objective, the start or what is searched does not go with these counts.
+        """
+        self.objective.bind(counts, self.empty_cells)
+        SearchSpace.build(
+            self._given_start(counts), self.parameters, self.dictionary, self.parametrisation
+        )
+
     def workbench(self, data: TrainingData) -> Workbench:
         """Folds, prepared features and the bound objective.
 
@@ -201,13 +215,17 @@ class Procedure:
         return replace(self, cv=cv, empty_cells="drop")
 
     def _start(self, bench: Workbench) -> LossDesign:
-        if self.start == AUTO:
-            if "ridge" in self.parameters:
-                return bench.best_start(self.ridge)
-            return bench.start(default_starts(self.objective)[0], self.ridge)
+        if self.start == AUTO and "ridge" in self.parameters:
+            return bench.best_start(self.ridge)
+        return self._given_start(bench.counts)
+
+    def _given_start(self, counts: Counts) -> LossDesign:
+        """The start as far as it is known without trying any."""
         if isinstance(self.start, str):
-            return bench.start(self.start, self.ridge)
-        counts, made_for = bench.counts, self.start.counts
+            first = default_starts(self.objective)[0]
+            name = first if self.start == AUTO else self.start
+            return replace(preset(name, counts), ridge=self.ridge)
+        made_for = self.start.counts
         if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
             raise DesignError(
                 "the starting design was made for other classes or groups than those of the data; "

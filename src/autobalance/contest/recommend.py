@@ -116,6 +116,7 @@ def recommend(
         If the data, the objective or the start do not go together; the message says how.
     """
     listener = listener or Listener()
+    procedure.check(data.counts)
     bench = procedure.workbench(data)
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:

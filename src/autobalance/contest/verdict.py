@@ -1,5 +1,9 @@
 """The verdict: the simplest contender whose error is not distinguishable from the best.
 
+There are three degrees of simplicity: plain cross-entropy; a loss that is a formula of the counts,
+with at most two tuned strengths, or a tuned post-hoc bias; and a designed loss. Within a degree
+there is nothing to be gained by taking a worse one, so the lowest error decides.
+
 Every contender predicts the same left-out examples, so errors are compared pair by pair: the
 interval of a difference resamples the examples within their cells, with what two contenders get
 wrong together cancelling. For cross-validated errors of stable procedures such intervals are
@@ -18,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autobalance.bootstrap import Estimate
-from autobalance.contest.contenders import OURS
+from autobalance.contest.contenders import BASELINE, OURS
 from autobalance.contest.outer import Contender, OuterPredictions
 from autobalance.evaluation import Evaluator
 
@@ -77,7 +81,7 @@ class Verdict:
     Parameters
     ----------
     recommended
-        The simplest contender that is not distinguishable from the best.
+        The best contender of the simplest degree that has one not distinguishable from the best.
     best
         The one of the lowest error.
     standings
@@ -136,7 +140,10 @@ def judge(evaluator: Evaluator, predictions: OuterPredictions) -> Verdict:
         name: evaluator.objective_estimate(contender.codes)
         for name, contender in contenders.items()
     }
-    simplest_first = sorted(contenders, key=lambda name: _complexity(contenders[name]))
+    simplest_first = sorted(
+        contenders,
+        key=lambda name: (_degree(name, contenders[name]), errors[name].value),
+    )
     best = min(simplest_first, key=lambda name: errors[name].value)
 
     def minus(name: str, other: str) -> Estimate | None:
@@ -165,9 +172,11 @@ def judge(evaluator: Evaluator, predictions: OuterPredictions) -> Verdict:
     )
 
 
-def _complexity(contender: Contender) -> tuple[bool, int]:
-    """Numbers fitted, the designed loss last; equal ones keep their order."""
-    return contender.kind == _DESIGNED, contender.fitted
+def _degree(name: str, contender: Contender) -> int:
+    """0 for cross-entropy, 2 for the designed loss, 1 for what lies between."""
+    if name == BASELINE:
+        return 0
+    return 2 if contender.kind == _DESIGNED else 1
 
 
 def _estimate(estimate: Estimate | None) -> Mapping[str, Any] | None:

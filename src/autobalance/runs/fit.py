@@ -146,7 +146,7 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         ),
         standardise=not prepared.encoder.one_vector,
     )
-    objective.bind(counts, request.empty_cells)
+    procedure.check(counts)
     folds = data.folds(request.cv, request.seed)
     _introduce(prepared, folds, objective, request, watch)
     watch.stage("Preparing the features", 0.0)

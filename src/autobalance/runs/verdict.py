@@ -8,7 +8,13 @@ from typing import Any
 from autobalance.bootstrap import Estimate
 from autobalance.contest.contenders import BASELINE, OURS
 from autobalance.contest.verdict import OUTER_FOLDS, Verdict
-from autobalance.report.wording import objective_name, percent, points, points_interval
+from autobalance.report.wording import (
+    capitalized,
+    objective_name,
+    percent,
+    points,
+    points_interval,
+)
 from autobalance.runs.measure import TEST_SPLIT
 
 Method = Mapping[str, Any]
@@ -52,8 +58,7 @@ def verdict_entry(
 
 def _headline(objective: str, methods: Mapping[str, Method], reached: Verdict | None) -> str:
     kept = OURS if reached is None else reached.recommended
-    name = objective_name(objective)
-    name = name[0].upper() + name[1:]
+    name = capitalized(objective_name(objective))
     after = methods[kept]
     low, high = after["interval"]
     figure = f"{percent(after['value'])} (±{percent((high - low) / 2).rstrip('%')})"
@@ -77,9 +82,10 @@ def _evidence(reached: Verdict) -> str:
         f"{_called(best.name)} has the lowest error ({percent(best.error.value)})"
     )
     if kept.minus_best is not None:
+        simpler = capitalized(_called(kept.name))
         return (
-            f"{leads}. {_capital(_called(kept.name))} is {_gap(kept.minus_best)} from it: the two "
-            "cannot be told apart, and the simpler one is kept."
+            f"{leads}. {simpler} is {_gap(kept.minus_best)} from it: the two cannot be told apart, "
+            "and the simpler one is kept."
         )
     if not reached.gain:
         return f"{leads}, and nothing simpler comes near it: it is kept."
@@ -131,10 +137,6 @@ def _best_rival(reached: Verdict) -> str:
 
 def _called(name: str) -> str:
     return {OURS: "the designed loss", BASELINE: "cross-entropy"}.get(name, name)
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _gap(estimate: Estimate) -> str:

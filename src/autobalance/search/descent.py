@@ -93,6 +93,10 @@ def descend(
         while True:
             centre, value, slope = function.alpha, function.value, function.slope
             box_low, box_high = np.maximum(low, centre - reach), np.minimum(high, centre + reach)
+            # Where even the slope all the way to the walls gains nothing, a line search would only
+            # chase rounding.
+            if slope @ np.where(slope > 0, centre - box_low, centre - box_high) < tolerance:
+                return "converged"
             # The first step of L-BFGS-B is the slope: the unit sets its largest entry.
             unit = first_step / max(float(np.abs(slope).max()), _SMALLEST_SLOPE)
             first_step = _LATER_FIRST_STEP

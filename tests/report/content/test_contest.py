@@ -74,4 +74,4 @@ def test_differences_to_the_designed_loss_are_put_in_words(make_run):
     assert words["AutoBalance"] == ""
     assert words["Cross-entropy"] == "worse"
     assert words["Tuned post-hoc bias"] == "no clear difference"
-    assert words["Balanced (inverse frequency)"] == "better"
+    assert words["Inverse-frequency weights"] == "better"
