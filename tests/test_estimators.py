@@ -292,7 +292,7 @@ CUT = (np.arange(0, 400), np.arange(400, 600))
 
 
 @pytest.mark.parametrize(("verdict", "basis"), [(2, "outer folds"), (0.3, "untouched part")])
-def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, basis):
+def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, basis, tmp_path):
     X, y, _ = grouped
     model = AutoBalanceClassifier("balanced", verdict=verdict, cv=2, random_state=0).fit(X, y)
     assert model.verdict_.basis == basis
@@ -305,6 +305,8 @@ def test_the_recommended_loss_is_kept_and_the_rest_is_shown(grouped, verdict, ba
     assert designed.verdict_ is None
     assert designed.kept_ == "AutoBalance"
     assert designed.design_ == designed.designed_ == model.designed_
+    model.save(tmp_path / "model")
+    assert AutoBalanceClassifier.load(tmp_path / "model").kept_ == model.kept_
 
 
 def test_a_verdict_within_a_search_keeps_subjects_apart(grouped):

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy import ndarray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from autobalance.contest.contenders import OURS
 from autobalance.contest.procedure import Procedure, TrainingData
@@ -20,6 +19,7 @@ from autobalance.contest.recommend import recommend
 from autobalance.contest.verdict import Verdict
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
+from autobalance.fitted import FittedLinearHead
 from autobalance.labels import Label, as_label
 from autobalance.model import LinearModel
 from autobalance.objectives import Objective
@@ -38,7 +38,7 @@ from autobalance.workbench import (
 DESIGN_FILE = "design.json"
 
 
-class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
+class AutoBalanceClassifier(FittedLinearHead, ClassifierMixin, BaseEstimator):
     """Linear classifier whose training loss is designed for an objective on held-out folds.
 
     The parametric cross-entropy −w log softmax(δ z + l) is searched by exact bilevel optimisation:
@@ -312,62 +312,6 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             self.standardise,
         )
 
-    def _adopt(self, model: LinearModel) -> None:
-        self.coef_, self.intercept_ = model.coef, model.intercept
-        self.temperature_ = model.temperature
-        self.calibration_ = model.calibration
-
-    @property
-    def _model(self) -> LinearModel:
-        check_is_fitted(self)
-        return LinearModel(
-            tuple(as_label(label) for label in self.classes_),
-            self.coef_,
-            self.intercept_,
-            self.temperature_,
-            self.calibration_,
-        )
-
-    def decision_function(self, X: Any) -> ndarray:
-        """Logits (N, K), or for two classes their difference (N,), positive for the second."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        logits = self._model.logits(X)
-        return np.asarray(logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits)
-
-    def predict(self, X: Any) -> ndarray:
-        """Labels (N,): the class of the largest plain logit; groups play no part."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return np.asarray(self.classes_[self._model.predict(X)])
-
-    def predict_proba(self, X: Any, prior: Any = None) -> ndarray:
-        """Probabilities (N, K) in the order of ``classes_``.
-
-        Parameters
-        ----------
-        X
-            Features, shape (N, D).
-        prior
-            How often the classes occur where the probabilities will be used. ``"train"``: as in
-            the training data. ``"balanced"``: equally often. K shares in the order of
-            ``classes_``: as they say. All are calibrated on held-out examples; see
-            :mod:`autobalance.calibration`. With ``None`` (default) the probabilities go with
-            :meth:`predict`, which takes the largest: softmax of the logits over a temperature,
-            fitted on held-out examples weighted as the objective weighs them. Under a balanced
-            objective they refer to about equally likely classes.
-
-        Raises
-        ------
-        DataError
-            If the prior is none of these.
-        ArtifactError
-            If the classifier was saved before there were priors.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._model.probabilities(X, prior)
-
     def save(self, folder: str | Path) -> None:
         """Write the fitted classifier to ``folder`` as JSON and safetensors, no pickle.
 
@@ -424,6 +368,7 @@ class AutoBalanceClassifier(ClassifierMixin, BaseEstimator):
             estimator.feature_names_in_ = np.array(names, dtype=object)
         estimator._adopt(model)
         estimator.design_ = LossDesign.load(Path(folder) / DESIGN_FILE)
+        estimator.kept_ = str(estimator.design_.metadata.get("name", OURS))
         return estimator
 
 
