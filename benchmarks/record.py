@@ -5,6 +5,7 @@ A long benchmark also keeps what is finished beside its record, so that an inter
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -17,9 +18,19 @@ from typing import Any
 
 import torch
 
+import autobalance
 from autobalance.storage import write_text_atomically
 
-_PACKAGES = ("autobalance", "torch", "numpy", "scipy", "scikit-learn")
+_PACKAGES = (
+    "autobalance",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "imbalanced-learn",
+    "fairlearn",
+    "optuna",
+)
 
 
 def write_record(path: Path, benchmark: str, rows: list[dict[str, Any]], **facts: Any) -> None:
@@ -44,6 +55,9 @@ def write_record(path: Path, benchmark: str, rows: list[dict[str, Any]], **facts
 class Parts:
     """Finished parts of a record, each in a file of its own, in a folder beside it.
 
+    The folder bears a mark of the code: parts that another state of the library or of the
+    benchmarks has computed do not count.
+
     Parameters
     ----------
     record
@@ -51,7 +65,8 @@ class Parts:
     """
 
     def __init__(self, record: Path) -> None:
-        self.folder = record.with_name(f"{record.name}.parts")
+        self._record = record
+        self.folder = record.with_name(f"{record.name}.{_mark_of_the_code()}.parts")
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).exists()
@@ -66,11 +81,20 @@ class Parts:
         write_text_atomically(self._path(key), json.dumps(part, allow_nan=False))
 
     def remove(self) -> None:
-        """Forget all parts, once the record holds them."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget all parts, also those of other code, once the record is written."""
+        for folder in self._record.parent.glob(f"{self._record.name}.*.parts"):
+            shutil.rmtree(folder)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+
+def _mark_of_the_code() -> str:
+    digest = hashlib.sha256()
+    for folder in (Path(autobalance.__file__).parent, Path(__file__).parent):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _without_folders(arguments: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+import benchmarks.record
 from benchmarks.record import Parts
 
 
@@ -14,6 +15,15 @@ def test_parts_are_kept_until_they_are_removed(tmp_path):
     assert "a-0" not in Parts(tmp_path / "other.json")
     parts.remove()
     parts.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_other_code_do_not_count(tmp_path, monkeypatch):
+    Parts(tmp_path / "tables.json").write("a-0", 1)
+    monkeypatch.setattr(benchmarks.record, "__file__", str(tmp_path / "record.py"))
+    changed = Parts(tmp_path / "tables.json")
+    assert "a-0" not in changed
+    changed.remove()
     assert list(tmp_path.iterdir()) == []
 
 

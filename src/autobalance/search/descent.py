@@ -21,10 +21,19 @@ _FIRST_STEP = 1.0
 _LATER_FIRST_STEP = 0.2
 _ABNORMAL = 2
 """L-BFGS-B's status when a line search ends without a decrease."""
+_MOST_IN_VAIN = 4
+"""Evaluations in a row without a decrease worth having, after which a round ends. A line search
+goes back tenfold each time, but near the optimum rounding keeps it going twenty times."""
+_ROUNDING = 100.0
+"""Multiples of the tolerance that the slope may still promise where rounding has the last word."""
 
 
 class OutOfEvaluations(Exception):
     """The search has spent its evaluations."""
+
+
+class InVain(Exception):
+    """Several evaluations in a row brought no decrease worth having."""
 
 
 class BestPoint:
@@ -93,27 +102,53 @@ def descend(
         while True:
             centre, value, slope = function.alpha, function.value, function.slope
             box_low, box_high = np.maximum(low, centre - reach), np.minimum(high, centre + reach)
-            # Where even the slope all the way to the walls gains nothing, a line search would only
-            # chase rounding.
-            if slope @ np.where(slope > 0, centre - box_low, centre - box_high) < tolerance:
+            if _promise(function, box_low, box_high) < tolerance:
                 return "converged"
             # The first step of L-BFGS-B is the slope: the unit sets its largest entry.
             unit = first_step / max(float(np.abs(slope).max()), _SMALLEST_SLOPE)
             first_step = _LATER_FIRST_STEP
-            outcome = minimize(
-                lambda alpha, unit=unit: tuple(unit * part for part in function(alpha)),
-                centre,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=list(zip(box_low, box_high, strict=True)),
-                options={
-                    "ftol": unit * tolerance / max(unit * abs(value), 1.0),
-                    "gtol": unit * _SMALLEST_SLOPE,
-                },
-            )
+            try:
+                outcome = minimize(
+                    _Scaled(function, unit, tolerance),
+                    centre,
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=list(zip(box_low, box_high, strict=True)),
+                    options={
+                        "ftol": unit * tolerance / max(unit * abs(value), 1.0),
+                        "gtol": unit * _SMALLEST_SLOPE,
+                    },
+                )
+                stalled = outcome.status == _ABNORMAL
+            except InVain:
+                stalled = _promise(function, box_low, box_high) > _ROUNDING * tolerance
             at_box = (function.alpha <= box_low) & (box_low > low)
             at_box |= (function.alpha >= box_high) & (box_high < high)
             if value - function.value < tolerance or not at_box.any():
-                return "stalled" if outcome.status == _ABNORMAL else "converged"
+                return "stalled" if stalled else "converged"
     except OutOfEvaluations:
         return "iteration limit"
+
+
+class _Scaled:
+    """The function in the unit of a round, which ends when it is evaluated in vain."""
+
+    def __init__(self, function: BestPoint, unit: float, tolerance: float) -> None:
+        self._function, self._unit, self._tolerance = function, unit, tolerance
+        self._lowest = function.value
+        self._in_vain = 0
+
+    def __call__(self, alpha: Float[ndarray, "A"]) -> Slope:
+        if self._in_vain == _MOST_IN_VAIN:
+            raise InVain
+        value, slope = self._function(alpha)
+        better = self._lowest - value >= self._tolerance
+        self._in_vain = 0 if better else self._in_vain + 1
+        self._lowest = min(self._lowest, value)
+        return self._unit * value, self._unit * slope
+
+
+def _promise(function: BestPoint, low: Float[ndarray, "A"], high: Float[ndarray, "A"]) -> float:
+    """By how much the slope at the best point could lower the function within a box."""
+    furthest = np.where(function.slope > 0, function.alpha - low, function.alpha - high)
+    return float(function.slope @ furthest)
