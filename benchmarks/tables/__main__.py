@@ -5,7 +5,7 @@
 The objective is the balanced error, and with groups (adult by sex, law_school by race, the column
 then being no feature) the worst-group and the group-balanced error. Race is the grouping of
 law_school because it is the imbalanced one and its rarest cell still holds 916 of the 20,798 rows;
-adult by race would leave 41 rows of a cell to train on.
+adult by race would leave 25 rows of a cell to train on.
 
 * Held out: the table's own test split (adult), and the seed draws the inner folds; otherwise seed s
   holds out fold s of five that are stratified by class and group, so that five seeds hold out every
