@@ -164,7 +164,7 @@ def fit(
         list[str] | None,
         typer.Option(
             metavar="EXPR",
-            help="Limit on another objective, as held-out cross-entropy: 'error<=0.3'; repeatable.",
+            help="Limit on another objective, as held-out loss: 'error<=0.3'; repeatable.",
         ),
     ] = None,
     verdict: Annotated[
@@ -387,9 +387,8 @@ def _folds_or_share(text: str, option: str) -> int | float:
     try:
         return int(text) if text.strip().isdecimal() else float(text)
     except ValueError:
-        raise DataError(
-            f"{option} {text!r} is no number; give a number of folds, or a share such as 0.2"
-        ) from None
+        message = f"{option} {text!r} is no number; give a number of folds, or a share such as 0.2"
+        raise DataError(message) from None
 
 
 def _verdict(text: str) -> str | int | float | None:

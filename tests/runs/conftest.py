@@ -62,3 +62,22 @@ def table_file(frame: pd.DataFrame, tmp_path: Path) -> Path:
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
     return path
+
+
+class Listener(Watch):
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.shares: list[float | None] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def stage(self, name: str, share: float | None = None) -> None:
+        self.shares.append(share)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()

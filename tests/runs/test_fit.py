@@ -21,18 +21,6 @@ REQUEST = FitRequest(COLUMNS, verdict=None)
 """Without a verdict, which most of these tests are not about and which takes most of the time."""
 
 
-class Listener(Watch):
-    def __init__(self):
-        self.said = []
-        self.shares = []
-
-    def say(self, sentence):
-        self.said.append(sentence)
-
-    def stage(self, name, share=None):
-        self.shares.append(share)
-
-
 def fit(frame, request, watch=None):
     return fit_table(Table("small.csv", frame, {}), request, watch or Watch())
 
@@ -123,8 +111,7 @@ def test_test_labels_play_no_part(run, frame):
     assert again.metrics["methods"][0]["value"] != run.metrics["methods"][0]["value"]
 
 
-def test_what_is_said_before_the_search(frame):
-    listener = Listener()
+def test_what_is_said_before_the_search(frame, listener):
     fit(frame, REQUEST, listener)
     assert listener.said[0] == (
         "small.csv: 192 train, 48 test rows; 5 features, 2 classes, 2 groups."

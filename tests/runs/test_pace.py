@@ -3,20 +3,7 @@ import pytest
 
 from autobalance.runs import pace
 from autobalance.runs.pace import Pace
-from autobalance.runs.watch import Watch
 from autobalance.search.result import Evaluation
-
-
-class Listener(Watch):
-    def __init__(self):
-        self.said = []
-        self.shares = []
-
-    def say(self, sentence):
-        self.said.append(sentence)
-
-    def stage(self, name, share=None):
-        self.shares.append(share)
 
 
 def evaluation():
@@ -42,34 +29,46 @@ def run(clock, listener, durations, closed_forms=6):
         steps.method("another")
 
 
-def test_the_cost_comes_from_the_median_of_the_first_evaluations(clock):
-    listener = Listener()
+def test_the_cost_comes_from_the_median_of_the_first_evaluations(clock, listener):
     run(clock, listener, [9.0, 1.0, 1.0, 50.0])
     # 20 evaluations and 6 closed forms of 9, less the 3 that were timed, of 1 s each
     assert listener.said == ["This will take about 70 s."]
 
 
-def test_long_runs_are_told_in_minutes(clock):
-    listener = Listener()
+def test_long_runs_are_told_in_minutes(clock, listener):
     run(clock, listener, [10.0] * 20)
     assert listener.said == ["This will take about 12 minutes."]
 
 
-def test_a_search_that_ends_at_once_still_tells_the_cost(clock):
-    listener = Listener()
+def test_a_search_that_ends_at_once_still_tells_the_cost(clock, listener):
     run(clock, listener, [1.0])
     assert len(listener.said) == 1
 
 
-def test_short_runs_are_not_worth_a_word(clock):
-    listener = Listener()
+def test_short_runs_are_not_worth_a_word(clock, listener):
     run(clock, listener, [0.01] * 9)
     assert listener.said == []
 
 
 @pytest.mark.parametrize("evaluations", [1, 20, 60])
-def test_the_bar_never_goes_back(clock, evaluations):
-    listener = Listener()
+def test_the_bar_never_goes_back(clock, listener, evaluations):
     run(clock, listener, [0.01] * evaluations)
     assert listener.shares == sorted(listener.shares)
     assert (listener.shares[0], listener.shares[-1] < 1) == (0.0, True)
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_the_bar_never_goes_back_over_several_passes(clock, listener, in_turn):
+    """Two outer parts, told method by method or only when each is done, then everything."""
+    steps = Pace(listener, closed_forms=2)
+    steps.passes(3)
+    for part in (1, 2, 3):
+        for name in ("AutoBalance", "one", "other") if in_turn or part == 3 else ():
+            steps.method(name)
+            if name == "AutoBalance":
+                steps.evaluation(evaluation())
+        if part < 3:
+            steps.passed(part)
+    assert listener.shares == sorted(listener.shares)
+    assert listener.shares[0] == 0.0
+    assert 2 / 3 < listener.shares[-1] <= 1

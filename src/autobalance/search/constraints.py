@@ -6,8 +6,9 @@ minimises
     L + Σ_i ρ/2 [max(0, h_i + λ_i/ρ)² − (λ_i/ρ)²],      λ_i ← max(0, λ_i + ρ h_i)
 
 in turn, and multiplies ρ by 4 while the violation does not fall to a quarter (Nocedal and Wright,
-"Numerical Optimization", 2nd ed., section 17.4). Risks and limits are held-out cross-entropy in
-nats, after the temperature: what the search sees. The report shows the error rates beside them.
+"Numerical Optimization", 2nd ed., section 17.4). Risks and limits are in the
+held-out loss, after the temperature: what the search sees. The report shows the error rates beside
+them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _TEXT = re.compile(r"(?P<objective>.+?)<=\s*(?P<limit>[^<=]+)")
 
 @dataclass(frozen=True)
 class Constraint:
-    """An objective whose held-out cross-entropy may not exceed ``limit``, in nats."""
+    """An objective whose held-out loss may not exceed ``limit``."""
 
     objective: Objective
     limit: float
@@ -55,7 +56,7 @@ class Constraint:
         if match is None or not 0 <= limit < np.inf:
             raise ObjectiveError(
                 f"constraint {text!r} is not an objective and a limit; write error<=0.3, "
-                "with the limit as held-out cross-entropy in nats"
+                "with the limit as held-out loss"
             )
         return cls(Objective.parse(match["objective"], positive_class), limit)
 

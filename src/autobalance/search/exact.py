@@ -46,7 +46,7 @@ _RIDGE_BOX = 4.0
 _MAX_ROUNDS = 12
 """Rounds with growing multipliers, if there are constraints."""
 _FEASIBLE = 1e-3
-"""Excess over a limit, in nats, that counts as none."""
+"""Excess over a limit, in the held-out loss, that counts as none."""
 
 
 class _Point(NamedTuple):

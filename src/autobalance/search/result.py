@@ -42,8 +42,8 @@ class SearchResult:
     alpha
         Its short vector.
     value
-        Held-out objective there (smooth, in cross-entropy, temperature profiled out). It chose the
-        design, so it is optimistic.
+        Held-out objective there (smooth, in the held-out loss, temperature profiled out). It chose
+        the design, so it is optimistic.
     status
         ``"converged"``, ``"iteration limit"``, ``"stalled"`` when no step decreased further,
         ``"start kept"`` when the gain did not stand out from noise, or ``"infeasible"`` when a
