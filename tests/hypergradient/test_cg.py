@@ -15,11 +15,15 @@ def systems(condition=100.0, count=3, size=12, seed=0):
     return matrix, right
 
 
-def solve(matrix, right, tolerance=1e-12, preconditioner=None, **options):
-    if preconditioner is None:
-        preconditioner = matrix.diagonal(dim1=1, dim2=2).clone()
+def solve(matrix, right, tolerance=1e-12, diagonal=None, **options):
+    if diagonal is None:
+        diagonal = matrix.diagonal(dim1=1, dim2=2).clone()
     return conjugate_gradient(
-        lambda v: (matrix @ v[..., None])[..., 0], right, preconditioner, tolerance, **options
+        lambda v: (matrix @ v[..., None])[..., 0],
+        right,
+        lambda v: v / diagonal,
+        tolerance,
+        **options,
     )
 
 
@@ -48,7 +52,7 @@ def test_shapes_beyond_vectors_are_kept():
     solution = conjugate_gradient(
         lambda v: (matrix @ v.reshape(3, 12, 1)).reshape(3, 4, 3),
         right.reshape(3, 4, 3),
-        torch.ones(3, 4, 3, dtype=torch.float64),
+        lambda v: v,
         1e-12,
     )
     torch.testing.assert_close(
@@ -69,7 +73,7 @@ def test_a_zero_right_hand_side_is_solved_by_zero():
 def test_an_exact_preconditioner_needs_one_step():
     spectrum = torch.logspace(0, 6, 12).double().expand(3, -1).clone()
     _, right = systems()
-    solution = solve(torch.diag_embed(spectrum), right, preconditioner=spectrum)
+    solution = solve(torch.diag_embed(spectrum), right, diagonal=spectrum)
     assert solution.iterations == 1
 
 

@@ -313,3 +313,30 @@ def test_nothing_is_logged_when_all_is_well(data, caplog):
     with caplog.at_level(logging.DEBUG):
         make_heads(data).fit()
     assert not caplog.records
+
+
+def test_the_whole_hessian_is_that_of_the_products(data):
+    heads = make_heads(data)
+    heads.value_and_gradient(random_theta(heads))
+    matrix = heads.curvature_matrix()
+    vector = random_theta(heads, 3)
+    expected = heads.curvature_product(vector)
+    found = (matrix @ vector.flatten(1)[..., None]).reshape_as(vector)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("most", [0, 600], ids=["diagonal", "factor"])
+@pytest.mark.parametrize("patience", [0, 30])
+def test_no_preconditioner_and_no_earlier_loss_changes_the_optimum(
+    data, monkeypatch, most, patience
+):
+    fresh = make_heads(data, loss_values(data, 1e-4, seed=9))
+    assert fresh.fit()
+    monkeypatch.setattr(module, "_MAX_FACTORED", most)
+    monkeypatch.setattr(module, "_PATIENCE", patience)
+    heads = make_heads(data)
+    heads.fit()  # leaves the factor of this loss behind
+    heads.set_loss(loss_values(data, 1e-4, seed=9))
+    assert heads.fit()
+    assert (heads._factor is None) == (most == 0)
+    torch.testing.assert_close(heads.theta, fresh.theta, rtol=1e-7, atol=1e-7)

@@ -113,6 +113,12 @@ class FeatureMatrix:
         flat = residual.reshape(-1, residual.shape[2]) @ squares
         return flat.reshape(residual.shape[0], residual.shape[1], -1)
 
+    def moments(self, weight: Float[Tensor, "M n"], rows: slice) -> Float[Tensor, "E M E"]:
+        """Σ_n weight x xᵀ over the rows of one chunk, for the blocks of a Hessian."""
+        values = self.values[rows].to(weight.dtype)
+        weighted = (weight.T[:, :, None] * values[:, None, :]).reshape(len(values), -1)
+        return (values.T @ weighted).reshape(values.shape[1], len(weight), -1)
+
     def to_original(
         self, theta: Float[Tensor, "K E"]
     ) -> tuple[Float[Tensor, "K D"], Float[Tensor, "K"]]:

@@ -21,7 +21,7 @@ class LinearSolution(NamedTuple):
 def conjugate_gradient(
     operator: Callable[[Tensor], Tensor],
     right: Float[Tensor, "F *shape"],
-    preconditioner: Float[Tensor, "F *shape"],
+    preconditioner: Callable[[Tensor], Tensor],
     tolerance: float,
     max_iterations: int = 1000,
 ) -> LinearSolution:
@@ -37,9 +37,9 @@ def conjugate_gradient(
     right
         Right-hand sides.
     preconditioner
-        Positive diagonal that approximates the matrices.
+        Maps like ``operator``; approximates the inverse of the matrices.
     tolerance
-        Stop at ‖r‖ ≤ tolerance · ‖right‖ in the norm of the preconditioner's inverse.
+        Stop at ‖r‖ ≤ tolerance · ‖right‖ in the norm of the preconditioner.
     max_iterations
         Stop here at the latest; the residual then says how far it came.
     """
@@ -47,7 +47,7 @@ def conjugate_gradient(
     expand = (slice(None),) + (None,) * (right.ndim - 1)
     solution = torch.zeros_like(right)
     residual = right.clone()
-    scaled = residual / preconditioner
+    scaled = preconditioner(residual)
     direction = scaled.clone()
     energy = (residual * scaled).sum(dims)
     initial = energy.clone()
@@ -65,7 +65,7 @@ def conjugate_gradient(
         step = torch.where(active, energy / torch.where(active, curvature, 1), 0)
         solution += step[expand] * direction
         residual -= step[expand] * product
-        scaled = residual / preconditioner
+        scaled = preconditioner(residual)
         previous, energy = energy, torch.where(active, (residual * scaled).sum(dims), energy)
         ratio = torch.where(active, energy / torch.where(active, previous, 1), 0)
         direction = scaled + ratio[expand] * direction

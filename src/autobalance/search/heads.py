@@ -9,6 +9,11 @@ problem is convex; Newton steps with conjugate gradients solve it, warm-started 
 solution. All folds share each pass over the features. Gradients and values are float64; the
 curvature products, which only steer, may run in float32.
 
+Conjugate gradients are preconditioned by the Cholesky factor of a whole Hessian where that is small
+(K classes times E features), and by its diagonal otherwise. The factor may belong to an earlier
+point, also of another loss: it is made anew when it no longer serves. With a weak ridge and rare
+classes this saves nine products in ten.
+
 The intercepts b of the classes are pulled to sum 0: a constant added to all of them changes no
 decision. The loss alone does not fix them where it multiplies logits: with the same δ in every
 group it ignores b_k ∝ 1/δ_k, which does change decisions. Apart from that they carry μ₀ = 1e-6
@@ -19,6 +24,7 @@ a pure post-hoc bias here, which is why a tuned bias belongs in every comparison
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -37,6 +43,10 @@ _MAX_HALVINGS = 40
 _SUFFICIENT_DECREASE = 1e-4
 _ROUNDING = 1e-13
 _LOOSEST_CG = 0.1
+_MAX_FACTORED = 600
+"""Parameters of a head up to which its whole Hessian is factored."""
+_PATIENCE = 30
+"""Conjugate gradient steps after which a factor no longer serves."""
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +113,7 @@ class LinearHeads:
         self._losses: dict[int, _LossAt] = {}
         self._curvatures: dict[int, _CurvatureAt] = {}
         self._at = self.theta
+        self._factor: Float[Tensor, "F P P"] | None = None
 
     def set_loss(self, values: LossValues) -> None:
         """Use these values of the loss from now on; θ stays as the next starting point."""
@@ -203,6 +214,24 @@ class LinearHeads:
     def _finest_cg(self) -> float:
         return 1e-2 if self.curvature_dtype == torch.float32 else 1e-3
 
+    def curvature_matrix(self) -> Float[Tensor, "F P P"]:
+        """The whole Hessian of every head, P = K·E (float64)."""
+        folds, classes, width = self.theta.shape
+        result = torch.zeros(folds, classes, width, classes, width, dtype=torch.float64)
+        for number, rows in enumerate(self.features.chunks):
+            q, slope, delta = self._curvature_at(number, rows)
+            for f in range(folds):
+                for k in range(classes):
+                    weight = -slope[f, k] * q[f, k:] * delta[k:]
+                    weight[0] += slope[f, k] * delta[k]
+                    result[f, k, :, k:] += self.features.moments(weight, rows)
+        for k in range(classes):
+            for j in range(k):
+                result[:, k, :, j] = result[:, j, :, k].mT
+        size = classes * width
+        units = torch.eye(size, dtype=torch.float64).reshape(size, classes, width)
+        return result.reshape(folds, size, size) + self._penalise(units).reshape(size, size)
+
     def solve(
         self,
         right: Float[Tensor, "F K E"],
@@ -210,10 +239,34 @@ class LinearHeads:
         tolerance: float,
     ) -> LinearSolution:
         """Solve H p = right at the last θ whose gradient was taken (float64 in and out)."""
+        right = right.to(self.curvature_dtype)
+        if self._factor is not None:
+            solution = self._iterate(right, self._by_factor, tolerance, _PATIENCE)
+            if float(solution.residual.max()) <= tolerance:
+                return solution
+        if right[0].numel() <= _MAX_FACTORED:
+            factor, failed = torch.linalg.cholesky_ex(self.curvature_matrix())
+            self._factor = None if bool(failed.any()) else factor
+        if self._factor is not None:
+            return self._iterate(right, self._by_factor, tolerance)
+        return self._iterate(right, lambda residual: residual / diagonal, tolerance)
+
+    def _iterate(
+        self,
+        right: Float[Tensor, "F K E"],
+        preconditioner: Callable[[Tensor], Tensor],
+        tolerance: float,
+        max_iterations: int = 1000,
+    ) -> LinearSolution:
         solution = conjugate_gradient(
-            self.curvature_product, right.to(self.curvature_dtype), diagonal, tolerance
+            self.curvature_product, right, preconditioner, tolerance, max_iterations
         )
         return solution._replace(value=solution.value.double())
+
+    def _by_factor(self, residual: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
+        assert self._factor is not None  # only used once there is one
+        flat = residual.double().flatten(1)[..., None]
+        return torch.cholesky_solve(flat, self._factor).reshape(residual.shape).to(residual.dtype)
 
     def _line_search(
         self, step: Tensor, value: Tensor, gradient: Tensor
