@@ -248,3 +248,30 @@ def test_calibration_weighs_cells_as_linear_objectives_do():
     np.testing.assert_allclose(
         blend.calibration_weights(frequencies), 0.1 * of["error"] + 0.9 / 6, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "rarest"),
+    [
+        ("error", 92),
+        ("balanced", 5),
+        ("worst-class", 5),
+        ("group-balanced", 5),
+        ("worst-group", 5),
+        ("equalized-odds", 5),
+        ("equal-opportunity", 8),
+        ("error+equal-opportunity", 8),
+        ("2*error+0.1*balanced", 5),
+    ],
+)
+def test_the_rarest_cell_is_one_that_the_objective_takes(text, rarest):
+    """92 examples in all; class b has 5, all in one group, and c has 8 and 12."""
+    examples = np.where(HOLED.present, COUNTS.values, 0.0)
+    examples[0] = 50.0, 17.0
+    bound = Objective.parse(text, "c").bind(HOLED, empty_cells="drop")
+    assert bound.rarest_cell(examples) == rarest
+
+
+def test_a_class_has_the_examples_of_all_its_groups():
+    for name, rarest in (("balanced", 20), ("worst-group", 5)):
+        assert Objective.parse(name).bind(COUNTS).rarest_cell(COUNTS.values) == rarest

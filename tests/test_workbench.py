@@ -165,15 +165,29 @@ def test_the_best_start_is_the_one_of_the_lowest_held_out_objective():
 
 
 @pytest.mark.parametrize(
-    ("objective", "loss"), [("error", "error"), ("worst-group", "cross-entropy")]
+    ("objective", "rows", "loss"),
+    [
+        ("error", 120, "error"),
+        ("balanced", 120, "cross-entropy"),
+        ("balanced", 600, "error"),
+        ("worst-group", 600, "cross-entropy"),
+        ("worst-group", 2000, "error"),
+    ],
 )
-def test_the_held_out_loss_goes_by_what_the_objective_rests_on(objective, loss):
-    """300 examples for the error, but few in the rarest cell."""
-    _, bench = a_bench(objective)
-    assert bench.counts.values.min() < 100
+def test_the_held_out_loss_is_the_error_where_no_cell_is_too_rare_for_it(objective, rows, loss):
+    _, bench = a_bench(objective, rows=rows)
+    cells = bench.counts.values if objective == "worst-group" else bench.counts.per_class
+    assert (objective == "error" or cells.min() >= 30) == (loss == "error")
     assert bench.settings.held_out_loss == loss
-    _, bench = a_bench(objective, held_out_loss="error")
+    _, bench = a_bench(objective, rows=rows, held_out_loss="error")
     assert bench.settings.held_out_loss == "error"
+
+
+def test_limits_are_error_rates_unless_cross_entropy_is_asked_for():
+    settings = SearchSettings()
+    assert settings.for_data(5.0, constrained=True).held_out_loss == "error"
+    asked = SearchSettings(held_out_loss="cross-entropy")
+    assert asked.for_data(1e6, constrained=True) is asked
 
 
 def test_defaults_follow_the_held_out_loss():

@@ -164,7 +164,7 @@ def fit(
         list[str] | None,
         typer.Option(
             metavar="EXPR",
-            help="Limit on another objective, as held-out loss: 'error<=0.3'; repeatable.",
+            help="Limit on another objective's held-out error: 'error<=0.3'; repeatable.",
         ),
     ] = None,
     verdict: Annotated[

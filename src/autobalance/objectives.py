@@ -272,6 +272,32 @@ class BoundObjective:
             weights = weights + scale * part
         return weights / weights.sum()
 
+    def rarest_cell(self, examples: Float[ndarray, "K G"]) -> float:
+        """Examples of the rarest cell whose mean loss the objective takes.
+
+        These are classes for balanced and worst-class, cells for what is taken by group, those of
+        the positive class for equal-opportunity, and all examples together for the plain error.
+
+        Parameters
+        ----------
+        examples
+            Effective number of examples of each cell.
+        """
+        examples = np.where(self.present, examples, 0.0)
+        per_class = examples.sum(axis=1)
+        rarest: float = np.inf
+        for name, _ in self.objective.terms:
+            if name == "error":
+                taken = examples.sum()
+            elif name in ("balanced", "worst-class"):
+                taken = per_class[self.present.any(axis=1)]
+            elif name == "equal-opportunity":
+                taken = examples[self.positive or 0][self.present[self.positive or 0]]
+            else:
+                taken = examples[self.present]
+            rarest = min(rarest, float(np.min(taken)))
+        return rarest
+
     def estimation_variance(
         self, examples: Float[ndarray, "K G"], frequencies: Float[ndarray, "K G"]
     ) -> float:

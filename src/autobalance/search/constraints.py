@@ -6,9 +6,9 @@ minimises
     L + Σ_i ρ/2 [max(0, h_i + λ_i/ρ)² − (λ_i/ρ)²],      λ_i ← max(0, λ_i + ρ h_i)
 
 in turn, and multiplies ρ by 4 while the violation does not fall to a quarter (Nocedal and Wright,
-"Numerical Optimization", 2nd ed., section 17.4). Risks and limits are in the
-held-out loss, after the temperature: what the search sees. The report shows the error rates beside
-them.
+"Numerical Optimization", 2nd ed., section 17.4). Risks and limits are in the held-out loss, after
+the temperature: what the search sees. That is the smooth error rate unless cross-entropy is asked
+for. The report shows the error rates beside them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TEXT = re.compile(r"(?P<objective>.+?)<=\s*(?P<limit>[^<=]+)")
 
 @dataclass(frozen=True)
 class Constraint:
-    """An objective whose held-out loss may not exceed ``limit``."""
+    """An objective that may not exceed, on held-out examples, ``limit``."""
 
     objective: Objective
     limit: float
@@ -56,7 +56,7 @@ class Constraint:
         if match is None or not 0 <= limit < np.inf:
             raise ObjectiveError(
                 f"constraint {text!r} is not an objective and a limit; write error<=0.3, "
-                "with the limit as held-out loss"
+                "with the limit as an error rate"
             )
         return cls(Objective.parse(match["objective"], positive_class), limit)
 
