@@ -108,9 +108,9 @@ class AutoBalanceClassifier(FittedLinearHead, ClassifierMixin, BaseEstimator):
     verdict
         How the designed loss is judged beside every closed form and a tuned post-hoc bias: on a
         number of outer folds, on a share that is left untouched, or ``"auto"`` (default): 5 folds,
-        or a quarter if the data are large. It multiplies the cost of a fit, since every contender
-        repeats its whole procedure. ``None`` keeps the designed loss without asking. See
-        :mod:`autobalance.contest`.
+        or a quarter of large data that holds 100 examples of every cell that counts. It multiplies
+        the cost of a fit, since every contender repeats its whole procedure. ``None`` keeps the
+        designed loss without asking. See :mod:`autobalance.contest`.
     n_jobs
         Outer parts handled at once, as joblib takes it.
     random_state

@@ -212,6 +212,12 @@ class Evaluator:
             share = totals.reshape(self.counts.values.shape) / totals.sum()
             object.__setattr__(self, "frequencies", share)
 
+    @property
+    def rarest_cell(self) -> int:
+        """Examples of the rarest cell that the objective takes."""
+        examples = np.bincount(self._cell, minlength=self.counts.values.size)
+        return int(self.objective.rarest_cell(examples.reshape(self.counts.values.shape)))
+
     def objective_estimate(self, predicted: Integer[ndarray, "P"]) -> Estimate:
         """The objective's error with the predicted codes, with its interval.
 

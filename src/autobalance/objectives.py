@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from numpy import ndarray
 from torch import Tensor
 
@@ -272,7 +272,7 @@ class BoundObjective:
             weights = weights + scale * part
         return weights / weights.sum()
 
-    def rarest_cell(self, examples: Float[ndarray, "K G"]) -> float:
+    def rarest_cell(self, examples: Real[ndarray, "K G"]) -> float:
         """Examples of the rarest cell whose mean loss the objective takes.
 
         These are classes for balanced and worst-class, cells for what is taken by group, those of

@@ -8,11 +8,16 @@ from autobalance.contest import outer
 from autobalance.contest.contenders import OURS, TUNED_BIAS, WITHOUT_GROUPS
 from autobalance.contest.outer import outer_folds, predict_left_out
 from autobalance.errors import DataError
+from autobalance.objectives import Objective
+
+
+def folds_of(data, *arguments):
+    return outer_folds(data, Objective.parse("balanced").bind(data.counts), *arguments)
 
 
 @pytest.fixture(scope="module")
 def folds(data):
-    return outer_folds(data, 2, 3, 0)
+    return folds_of(data, 2, 3, 0)
 
 
 @pytest.fixture(scope="module")
@@ -77,23 +82,34 @@ def test_progress_is_told(data, procedure, folds):
 
 
 def test_a_share_leaves_one_part_untouched(data):
-    folds = outer_folds(data, 5, 0.25, 0)
+    folds = folds_of(data, 5, 0.25, 0)
     assert len(folds) == 1
     assert len(folds.row) == round(0.25 * len(data))
     assert not folds.train[0, folds.row].any()
 
 
-def test_auto_goes_by_the_size_of_the_problem(data, monkeypatch):
-    assert len(outer_folds(data, 5, "auto", 0)) == 5
-    monkeypatch.setattr(outer, "AFFORDABLE", data.features.shape[0] * 5 * 3 - 1)
-    assert len(outer_folds(data, 5, "auto", 0)) == 1
-    monkeypatch.setattr(outer, "AFFORDABLE", data.features.shape[0] * 5 * 3)
-    assert len(outer_folds(data, 5, "auto", 0)) == 5
+def test_auto_goes_by_the_size_of_the_problem(make_data, monkeypatch):
+    data = make_data((900, 400))
+    size = data.features.shape[0] * 5 * 2
+    assert len(folds_of(data, 5, "auto", 0)) == 5
+    monkeypatch.setattr(outer, "AFFORDABLE", size - 1)
+    assert len(folds_of(data, 5, "auto", 0)) == 1
+    monkeypatch.setattr(outer, "AFFORDABLE", size)
+    assert len(folds_of(data, 5, "auto", 0)) == 5
+
+
+def test_auto_leaves_no_part_untouched_that_could_not_judge_the_rarest(make_data, monkeypatch):
+    monkeypatch.setattr(outer, "AFFORDABLE", 0)
+    for rarest, parts in ((399, 5), (400, 1)):
+        data = make_data((900, rarest))
+        assert len(folds_of(data, 5, "auto", 0)) == parts
+    error = Objective.parse("error").bind(make_data((900, 20)).counts)
+    assert len(outer_folds(make_data((900, 20)), error, 5, "auto", 0)) == 1
 
 
 def test_a_splitter_makes_the_outer_folds_too(data):
     units = np.arange(len(data)) % 7
-    folds = outer_folds(replace(data, units=units), GroupKFold(3), "auto", 0)
+    folds = folds_of(replace(data, units=units), GroupKFold(3), "auto", 0)
     assert len(folds) == 3
     for part in range(3):
         together = set(units[folds.row[folds.fold == part]])
@@ -104,7 +120,7 @@ def test_given_pairs_are_cut_down_to_each_part(data, procedure):
     thirds = np.arange(len(data)) % 3
     pairs = [(np.flatnonzero(thirds != k), np.flatnonzero(thirds == k)) for k in range(3)]
     with_pairs = replace(procedure, cv=pairs)
-    folds = outer_folds(data, pairs, "auto", 0)
+    folds = folds_of(data, pairs, "auto", 0)
     predictions = predict_left_out(data, with_pairs, folds)
     assert predictions.row.tolist() == list(range(len(data)))
     # within the part that leaves out third 0, third 1 validates on what trains on third 2
@@ -118,7 +134,7 @@ def test_given_pairs_are_cut_down_to_each_part(data, procedure):
 
 def test_an_example_left_out_twice_counts_once(data, procedure):
     splitter = ShuffleSplit(3, test_size=0.5, random_state=0)
-    folds = outer_folds(data, splitter, "auto", 0)
+    folds = folds_of(data, splitter, "auto", 0)
     predictions = predict_left_out(data, replace(procedure, cv=splitter), folds)
     assert len(np.unique(predictions.row)) == len(predictions.row) < len(folds.row)
     assert all(len(c.codes) == len(predictions.row) for c in predictions.contenders.values())
@@ -127,10 +143,10 @@ def test_an_example_left_out_twice_counts_once(data, procedure):
 @pytest.mark.parametrize("how", ["often", True, 1, 1.5])
 def test_refuses_what_is_no_way_to_judge(data, how):
     with pytest.raises(DataError):
-        outer_folds(data, 5, how, 0)
+        folds_of(data, 5, how, 0)
 
 
 def test_a_class_too_rare_to_be_left_out_is_named(make_data):
     with pytest.raises(DataError, match="class 'b' has too few examples"):
-        outer_folds(make_data((30, 2)), 2, 5, 0)
-    assert len(outer_folds(make_data((30, 3)), 2, 5, 0)) == 3
+        folds_of(make_data((30, 2)), 2, 5, 0)
+    assert len(folds_of(make_data((30, 3)), 2, 5, 0)) == 3

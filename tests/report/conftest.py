@@ -214,6 +214,7 @@ def verdict(
         "basis": judged,
         "folds": 5 if judged == "outer folds" else 1,
         "examples": examples,
+        "rarest": min(56, examples),
         "best": best,
         "recommended": kept,
         "gain": kept == "AutoBalance",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from autobalance.bootstrap import Estimate
@@ -28,7 +30,7 @@ def reached(recommended, errors=ERRORS, parts=5):
         )
         for number, name in enumerate(errors)
     )
-    return Verdict(recommended, best, standings, parts, 4795)
+    return Verdict(recommended, best, standings, parts, 4795, 56)
 
 
 def entry(verdict, basis="test split", errors=ERRORS, note="", kept_start=None):
@@ -53,9 +55,10 @@ def test_a_gain():
         "Logit adjustment alone would give 18.4%."
     )
     assert said["text"] == (
-        "Judged on 5 outer folds, 4,795 examples that no contender had seen, the designed loss has "
-        "the lowest error (14.1%); the best simpler one, Logit adjustment, is worse by +4.3 points "
-        "(95% interval +3.4 to +5.2): the designed loss is worth having, and is kept. "
+        "Judged on 5 outer folds, 4,795 examples that no contender had seen (56 of the rarest "
+        "class and group), the designed loss has the lowest error (14.1%); the best simpler one, "
+        "Logit adjustment, is worse by +4.3 points (95% interval +3.4 to +5.2): the designed "
+        "loss is worth having, and is kept. "
         "On the 5,794 test examples, which chose nothing, Logit adjustment minus the designed loss "
         "is +4.3 points (95% interval +3.4 to +5.2): the designed loss is better."
     )
@@ -89,9 +92,32 @@ def test_nothing_beats_cross_entropy():
     errors = dict.fromkeys(ERRORS, 0.2)
     said = entry(reached("Cross-entropy", errors), "untouched part", errors)
     assert said["headline"] == (
-        "Worst-group error 20.0% (±0.9): plain cross-entropy does as well as anything that was "
-        "tried."
+        "Worst-group error 20.0% (±0.9) with plain cross-entropy: no loss that was tried is better "
+        "beyond chance on 4,795 examples."
     )
+
+
+def test_cross_entropy_is_best():
+    errors = ERRORS | {"Cross-entropy": 0.1}
+    said = entry(reached("Cross-entropy", errors), "untouched part", errors)
+    assert said["headline"].endswith("nothing that was tried has a lower error.")
+
+
+@pytest.mark.parametrize(
+    ("objective", "rarest", "words"),
+    [
+        ("balanced", 56, "had seen (56 of the rarest class), "),
+        ("equalized-odds", 56, "had seen (56 of the rarest class and group), "),
+        ("error", 4795, "had seen, "),
+    ],
+)
+def test_how_many_there_are_of_the_rarest_is_said(objective, rarest, words):
+    verdict = replace(reached("AutoBalance"), rarest=rarest)
+    methods = [
+        {"name": name, "value": value, "interval": estimate(value).interval, "difference": None}
+        for name, value in ERRORS.items()
+    ]
+    assert words in verdict_entry(verdict, "", objective, "outer folds", methods, 1)["text"]
 
 
 def test_an_untouched_part_is_called_so():

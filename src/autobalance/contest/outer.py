@@ -2,7 +2,7 @@
 
 The folds that chose a loss flatter it, so each contender's whole procedure is repeated on outer
 training parts and judged on what was left out: k outer folds, after which every example has been
-left out once, or one untouched part where that would cost too much.
+left out once, or one untouched part where that would cost too much and has examples enough.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy import ndarray
 from autobalance.contest.contenders import train_all
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
+from autobalance.objectives import BoundObjective
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
 from autobalance.workbench import AUTO
@@ -27,8 +28,10 @@ OUTER_FOLDS = 5
 UNTOUCHED_SHARE = 0.25
 AFFORDABLE = 2_000_000
 """Size N (D + 1) K of a problem up to which ``"auto"`` takes outer folds: a minute or two on a
-laptop. By size and not by the clock, so that the same data get the same verdict everywhere; data
-larger than this have examples to spare for an untouched part."""
+laptop. By size and not by the clock, so that the same data get the same verdict everywhere."""
+ENOUGH_TO_JUDGE = 100
+"""Examples of the rarest cell that an untouched part must hold for ``"auto"`` to take it: an error
+of 15% is then known to 4 points, and with fewer most differences drown."""
 _FEWEST_TO_SEARCH = 2
 
 
@@ -59,7 +62,13 @@ class OuterPredictions:
     parts: int
 
 
-def outer_folds(data: TrainingData, cv: Any, how: str | int | float, seed: int | None) -> Folds:
+def outer_folds(
+    data: TrainingData,
+    objective: BoundObjective,
+    cv: Any,
+    how: str | int | float,
+    seed: int | None,
+) -> Folds:
     """Who is left out when: by a number of folds, a share, or ``"auto"``.
 
     A splitter or a list of pairs in ``cv`` knows which examples belong together, so it makes the
@@ -67,8 +76,8 @@ def outer_folds(data: TrainingData, cv: Any, how: str | int | float, seed: int |
 
     Parameters
     ----------
-    data
-        All the examples.
+    data, objective
+        All the examples, and what they are judged by.
     cv
         How held-out data is taken within them.
     how
@@ -82,8 +91,7 @@ def outer_folds(data: TrainingData, cv: Any, how: str | int | float, seed: int |
         If ``how`` is none of these, or a class is too rare to be left out and still searched.
     """
     if how == AUTO:
-        size = len(data) * (data.features.shape[1] + 1) * len(data.classes)
-        how = OUTER_FOLDS if size <= AFFORDABLE else UNTOUCHED_SHARE
+        how = _affordable(data, objective)
     if isinstance(how, (str, bool)):
         raise DataError(f"verdict is {how!r}; use 'auto', a number of folds, a share or None")
     by_count = isinstance(cv, (int, float, np.integer))
@@ -97,6 +105,15 @@ def outer_folds(data: TrainingData, cv: Any, how: str | int | float, seed: int |
                 "search on the rest; it needs at least 3"
             )
     return folds
+
+
+def _affordable(data: TrainingData, objective: BoundObjective) -> int | float:
+    """Outer folds, or an untouched share of large data that have rare cells to spare."""
+    shape = objective.present.shape
+    examples = np.bincount(data.cell, minlength=objective.present.size).reshape(shape)
+    untouched = UNTOUCHED_SHARE * objective.rarest_cell(examples)
+    size = len(data) * (data.features.shape[1] + 1) * len(data.classes)
+    return OUTER_FOLDS if size <= AFFORDABLE or untouched < ENOUGH_TO_JUDGE else UNTOUCHED_SHARE
 
 
 def predict_left_out(

@@ -121,7 +121,7 @@ def recommend(
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:
         try:
-            outer = outer_folds(data, procedure.cv, verdict, procedure.seed)
+            outer = outer_folds(data, bench.objective, procedure.cv, verdict, procedure.seed)
             listener.passes(len(outer) + 1)
             left_out = predict_left_out(
                 data,

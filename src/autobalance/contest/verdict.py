@@ -88,8 +88,9 @@ class Verdict:
         Every contender, the designed loss first.
     parts
         Outer training parts; 1 is a single untouched part.
-    examples
-        Left-out examples that the errors are measured on.
+    examples, rarest
+        Left-out examples that the errors are measured on, and those of the rarest cell that the
+        objective takes: with few of them, much that is better cannot be told to be.
     """
 
     recommended: str
@@ -97,6 +98,7 @@ class Verdict:
     standings: tuple[Standing, ...]
     parts: int
     examples: int
+    rarest: int
 
     @property
     def gain(self) -> bool:
@@ -118,6 +120,7 @@ class Verdict:
             "basis": self.basis,
             "folds": self.parts,
             "examples": self.examples,
+            "rarest": self.rarest,
             "best": self.best,
             "recommended": self.recommended,
             "gain": self.gain,
@@ -169,6 +172,7 @@ def judge(evaluator: Evaluator, predictions: OuterPredictions) -> Verdict:
         tuple(standings.values()),
         predictions.parts,
         len(predictions.row),
+        evaluator.rarest_cell,
     )
 
 

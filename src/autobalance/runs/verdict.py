@@ -45,7 +45,7 @@ def verdict_entry(
     """
     by_name = {method["name"]: method for method in methods}
     sentences = [
-        _without_verdict(note, basis) if reached is None else _evidence(reached),
+        _without_verdict(note, basis) if reached is None else _evidence(reached, objective),
         _on_test(reached, by_name, examples) if basis == TEST_SPLIT else "",
         "" if kept_start is None else _start_kept(kept_start),
     ]
@@ -62,8 +62,8 @@ def _headline(objective: str, methods: Mapping[str, Method], reached: Verdict | 
     after = methods[kept]
     low, high = after["interval"]
     figure = f"{percent(after['value'])} (±{percent((high - low) / 2).rstrip('%')})"
-    if kept == BASELINE:
-        return f"{name} {figure}: plain cross-entropy does as well as anything that was tried."
+    if reached is not None and kept == BASELINE:
+        return f"{name} {figure} with plain cross-entropy: {_nothing_better(reached)}."
     change = f"{name} {percent(methods[BASELINE]['value'])} → {figure} with {_called(kept)}"
     if kept != OURS:
         return f"{change}; the designed loss would give {percent(methods[OURS]['value'])}."
@@ -73,12 +73,21 @@ def _headline(objective: str, methods: Mapping[str, Method], reached: Verdict | 
     return f"{change}; {_called(rival)} alone would give {percent(methods[rival]['value'])}."
 
 
-def _evidence(reached: Verdict) -> str:
+def _nothing_better(reached: Verdict) -> str:
+    """No more than was found: that is little where examples are few."""
+    if reached.best == BASELINE:
+        return "nothing that was tried has a lower error"
+    return f"no loss that was tried is better beyond chance on {reached.examples:,} examples"
+
+
+def _evidence(reached: Verdict, objective: str) -> str:
     """Which contender is kept, and why."""
     best, kept = reached[reached.best], reached[reached.recommended]
     where = f"{reached.parts} outer folds" if reached.basis == OUTER_FOLDS else "an untouched part"
+    unit = "class and group" if "group" in objective or "equal" in objective else "class"
+    rarest = f" ({reached.rarest:,} of the rarest {unit})" * (reached.rarest < reached.examples)
     leads = (
-        f"Judged on {where}, {reached.examples:,} examples that no contender had seen, "
+        f"Judged on {where}, {reached.examples:,} examples that no contender had seen{rarest}, "
         f"{_called(best.name)} has the lowest error ({percent(best.error.value)})"
     )
     if kept.minus_best is not None:
