@@ -97,7 +97,13 @@ def _evidence(reached: Verdict, objective: str) -> str:
             "and the simpler one is kept."
         )
     if not reached.gain:
-        return f"{leads}, and nothing simpler comes near it: it is kept."
+        behind = reached[BASELINE].minus_best
+        because = (
+            "nothing is simpler"
+            if behind is None
+            else f"cross-entropy, the only simpler one, is worse by {_gap(behind)}"
+        )
+        return f"{leads} and is kept: {because}."
     rival = reached[_best_rival(reached)]
     assert rival.minus_ours is not None  # it is not ours
     return (
