@@ -27,7 +27,7 @@ def test_a_figure_of_a_record_reaches_the_page(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.04, "0.0"), (-0.04, "0.0"), (0.06, "+0.1"), (-1.26, "−1.3")]
+    ("value", "text"), [(0.04, "+0.0"), (-0.04, "−0.0"), (0.06, "+0.1"), (-1.26, "−1.3")]
 )
 def test_a_difference_has_its_sign(value, text):
     assert page._signed(value) == text
