@@ -91,7 +91,7 @@ def outer_folds(
         If ``how`` is none of these, or a class is too rare to be left out and still searched.
     """
     if how == AUTO:
-        how = _affordable(data, objective)
+        how = _folds_or_share(data, objective)
     if isinstance(how, (str, bool)):
         raise DataError(f"verdict is {how!r}; use 'auto', a number of folds, a share or None")
     by_count = isinstance(cv, (int, float, np.integer))
@@ -107,8 +107,8 @@ def outer_folds(
     return folds
 
 
-def _affordable(data: TrainingData, objective: BoundObjective) -> int | float:
-    """Outer folds, or an untouched share of large data that have rare cells to spare."""
+def _folds_or_share(data: TrainingData, objective: BoundObjective) -> int | float:
+    """A number of outer folds, or an untouched share of large data that have rare cells to spare."""
     shape = objective.present.shape
     examples = np.bincount(data.cell, minlength=objective.present.size).reshape(shape)
     untouched = UNTOUCHED_SHARE * objective.rarest_cell(examples)

@@ -12,7 +12,7 @@ curvature products, which only steer, may run in float32.
 Conjugate gradients are preconditioned by the Cholesky factor of a whole Hessian where that is small
 (K classes times E features), and by its diagonal otherwise. The factor may belong to an earlier
 point, also of another loss: it is made anew when it no longer serves. With a weak ridge and rare
-classes this saves nine products in ten.
+classes the diagonal needs many more products.
 
 The intercepts b of the classes are pulled to sum 0: a constant added to all of them changes no
 decision. The loss alone does not fix them where it multiplies logits: with the same δ in every
