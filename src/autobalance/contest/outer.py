@@ -108,7 +108,7 @@ def outer_folds(
 
 
 def _folds_or_share(data: TrainingData, objective: BoundObjective) -> int | float:
-    """A number of outer folds, or an untouched share of large data that have rare cells to spare."""
+    """A number of outer folds, or a share of large data that have rare cells to spare."""
     shape = objective.present.shape
     examples = np.bincount(data.cell, minlength=objective.present.size).reshape(shape)
     untouched = UNTOUCHED_SHARE * objective.rarest_cell(examples)
