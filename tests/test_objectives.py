@@ -250,6 +250,12 @@ def test_calibration_weighs_cells_as_linear_objectives_do():
     )
 
 
+def test_by_group_are_those_that_need_groups():
+    names = {name for name in OBJECTIVES if Objective.parse(name).by_group}
+    assert names == {"group-balanced", "worst-group", "equal-opportunity", "equalized-odds"}
+    assert Objective.parse("0.9*error+0.1*worst-group").by_group
+
+
 @pytest.mark.parametrize(
     ("text", "rarest"),
     [

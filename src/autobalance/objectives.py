@@ -46,6 +46,7 @@ OBJECTIVES = (
     "equalized-odds",
 )
 _DIFFERENCES = ("equal-opportunity", "equalized-odds")
+_BY_GROUP = ("group-balanced", "worst-group", *_DIFFERENCES)
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _TERM = re.compile(rf"\s*(?:(?P<scale>{_NUMBER})\s*\*\s*)?(?P<name>[A-Za-z][A-Za-z-]*)\s*")
 
@@ -125,6 +126,11 @@ class Objective:
         if len(self.terms) == 1 and self.terms[0][1] == 1:
             return self.terms[0][0]
         return "+".join(f"{scale!r}*{name}" for name, scale in self.terms)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether a term takes errors of classes within groups."""
+        return any(name in _BY_GROUP for name, _ in self.terms)
 
     def bind(self, counts: Counts, empty_cells: str = "error") -> BoundObjective:
         """Tie the objective to classes and groups.

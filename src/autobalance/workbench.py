@@ -55,10 +55,9 @@ def default_starts(objective: Objective) -> tuple[str, ...]:
     depends on how far the head is from being right: adjustments are optimal for a head that can
     express the classes' odds, weights move one that cannot.
     """
-    names = {name for name, _ in objective.terms}
-    if names & {"group-balanced", "worst-group", "equal-opportunity", "equalized-odds"}:
+    if objective.by_group:
         return "group-la", "group-balanced"
-    if names & {"balanced", "worst-class"}:
+    if {name for name, _ in objective.terms} & {"balanced", "worst-class"}:
         return "logit-adjustment", "weighted"
     return ("cross-entropy",)
 

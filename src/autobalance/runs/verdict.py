@@ -8,6 +8,7 @@ from typing import Any
 from autobalance.bootstrap import Estimate
 from autobalance.contest.contenders import BASELINE, OURS
 from autobalance.contest.verdict import OUTER_FOLDS, Verdict
+from autobalance.objectives import Objective
 from autobalance.report.wording import (
     capitalized,
     objective_name,
@@ -84,7 +85,7 @@ def _evidence(reached: Verdict, objective: str) -> str:
     """Which contender is kept, and why."""
     best, kept = reached[reached.best], reached[reached.recommended]
     where = f"{reached.parts} outer folds" if reached.basis == OUTER_FOLDS else "an untouched part"
-    unit = "class and group" if "group" in objective or "equal" in objective else "class"
+    unit = "class and group" if Objective.parse(objective).by_group else "class"
     rarest = f" ({reached.rarest:,} of the rarest {unit})" * (reached.rarest < reached.examples)
     leads = (
         f"Judged on {where}, {reached.examples:,} examples that no contender had seen{rarest}, "
