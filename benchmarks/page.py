@@ -210,9 +210,9 @@ def _held_out_loss(record: Record) -> str:
 
 Balanced error in %, mean over the seeds, of the loss that is designed on a half of the rows, with
 the rarest third of its classes thinned, by the held-out loss that steers the search. The difference
-is paired, with its standard error. The default rule asks for 30 held-out examples in every cell
-before it takes the error rate. That is caution: these runs, made after the rule, show no advantage
-of cross-entropy with fewer.
+is paired, with its standard error. An earlier default asked for 30 held-out examples in every cell
+before it took the error rate; these runs show no advantage of cross-entropy with fewer, so the rule
+is gone.
 
 {_table(heading, rows)}"""
 

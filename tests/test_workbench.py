@@ -168,8 +168,8 @@ def test_the_best_start_is_the_one_of_the_lowest_held_out_objective():
     ("objective", "rows", "loss"),
     [
         ("error", 120, "error"),  # in which a rare class counts for little
-        ("balanced", 120, "cross-entropy"),
-        ("balanced", 600, "error"),
+        ("balanced", 60, "cross-entropy"),
+        ("balanced", 300, "error"),
         ("worst-group", 2000, "cross-entropy"),  # which may come to rest on its rarest cell
         ("worst-group", 6000, "error"),
     ],
@@ -181,20 +181,16 @@ def test_the_held_out_loss_is_the_error_where_there_are_examples_for_it(objectiv
     assert bench.settings.held_out_loss == "error"
 
 
-def test_both_the_objective_and_its_rarest_cell_need_examples():
+def test_the_objective_needs_a_hundred_observations():
     settings = SearchSettings()
-    for observations, rarest, loss in (
-        (100.0, 30.0, "error"),
-        (99.0, 99.0, "cross-entropy"),
-        (1e6, 29.0, "cross-entropy"),
-    ):
-        assert settings.for_data(observations, rarest, False).held_out_loss == loss
+    for observations, loss in ((100.0, "error"), (99.0, "cross-entropy")):
+        assert settings.for_data(observations, False).held_out_loss == loss
 
 
 def test_limits_are_error_rates_unless_cross_entropy_is_asked_for():
-    assert SearchSettings().for_data(5.0, 5.0, constrained=True).held_out_loss == "error"
+    assert SearchSettings().for_data(5.0, constrained=True).held_out_loss == "error"
     asked = SearchSettings(held_out_loss="cross-entropy")
-    assert asked.for_data(1e6, 1e6, constrained=True) is asked
+    assert asked.for_data(1e6, constrained=True) is asked
 
 
 def test_defaults_follow_the_held_out_loss():

@@ -85,7 +85,7 @@ class AutoBalanceClassifier(FittedLinearHead, ClassifierMixin, BaseEstimator):
     held_out_loss
         What the objective is taken of on held-out examples: ``"error"``, a smooth error rate;
         ``"cross-entropy"``, as in the paper; or ``"auto"`` (default): the error where the objective
-        rests on at least 100 held-out examples and each of its cells on 30, or with constraints.
+        rests on at least 100 held-out examples, or with constraints.
     sharpness
         Sharpness of the smooth maxima in worst-case objectives, per unit of the held-out loss; by
         default 60 for errors and 20 for cross-entropy.

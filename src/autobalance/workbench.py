@@ -38,8 +38,6 @@ DESIGNED = "designed"
 AUTO = "auto"
 _OBSERVATIONS_FOR_ERRORS = 100
 """Held-out observations of an objective from which on its smooth error rate steers the search."""
-_EXAMPLES_FOR_ERRORS = 30
-"""The same for each cell that the objective takes: it steers its own parameters."""
 _SHARPNESS = {"error": 60.0, "cross-entropy": 20.0}
 _TOLERANCE = {"error": 2e-5, "cross-entropy": 1e-4}
 _FINAL_TOLERANCE = 1e-7
@@ -70,9 +68,10 @@ class SearchSettings:
     ----------
     held_out_loss
         ``"error"``, a smooth error rate; ``"cross-entropy"``, as in the paper; or ``"auto"``
-        (default): the error where the objective rests on at least 100 held-out examples, and each
-        cell that it takes on 30, so that enough of them lie near the boundary to say where it
-        should be, and cross-entropy, of which every example says something, where they are fewer.
+        (default): the error where the objective rests on at least 100 held-out examples (one over
+        the variance of its estimate), so that enough of them lie near the boundary to say where
+        it should be, and cross-entropy, of which every example says something, where they are
+        fewer.
         With constraints it is the error, so that limits are error rates. See
         :mod:`autobalance.search.heldout`.
     sharpness
@@ -126,14 +125,12 @@ class SearchSettings:
         if self.precision not in PRECISIONS:
             raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
 
-    def for_data(
-        self, observations: float, rarest_cell: float, constrained: bool
-    ) -> SearchSettings:
+    def for_data(self, observations: float, constrained: bool) -> SearchSettings:
         """These settings with the held-out loss that suits so many held-out examples."""
         if self.held_out_loss != AUTO:
             return self
-        enough = observations >= _OBSERVATIONS_FOR_ERRORS and rarest_cell >= _EXAMPLES_FOR_ERRORS
-        return replace(self, held_out_loss="error" if enough or constrained else "cross-entropy")
+        steady = constrained or observations >= _OBSERVATIONS_FOR_ERRORS
+        return replace(self, held_out_loss="error" if steady else "cross-entropy")
 
     @property
     def sharpness_used(self) -> float:
@@ -213,7 +210,7 @@ class Workbench:
         self.y, self.g, self.sample_weight = y, g, sample_weight
         self.counts, self.folds = counts, folds
         self.objective, self.constraints = objective, constraints
-        self.settings = settings.for_data(*self._held_out_examples(), len(constraints) > 0)
+        self.settings = settings.for_data(self._held_out_observations(), len(constraints) > 0)
         self.features = FeatureMatrix(
             torch.from_numpy(np.require(features, requirements=["C", "W"])),
             torch.from_numpy(sample_weight),
@@ -224,8 +221,8 @@ class Workbench:
 
         self._tuned: dict[tuple[str, tuple[str, ...], float], SearchResult] = {}
 
-    def _held_out_examples(self) -> tuple[float, float]:
-        """How many the objective rests on (1 / its estimate's variance), and its rarest cell."""
+    def _held_out_observations(self) -> float:
+        """How many examples the objective rests on: 1 / the variance of its estimate."""
         rows = np.unique(self.folds.row)
         weight, shape = self.sample_weight[rows], self.counts.values.shape
         cell = self.y[rows] * shape[1] + self.g[rows]
@@ -234,8 +231,7 @@ class Workbench:
             for power in (1, 2)
         )
         effective = np.divide(total**2, squares, out=np.zeros(shape), where=squares > 0)
-        variance = self.objective.estimation_variance(effective, total / total.sum())
-        return 1 / variance, self.objective.rarest_cell(effective)
+        return 1 / self.objective.estimation_variance(effective, total / total.sum())
 
     def start(self, name: str, ridge: float = DEFAULT_RIDGE, **arguments: float) -> LossDesign:
         """The preset ``name`` on this data, with a ridge to start from."""
