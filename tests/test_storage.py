@@ -2,12 +2,19 @@
 
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from autobalance.errors import ArtifactError, DesignError
-from autobalance.storage import folder_written_at_once, read_json, write_text_atomically
+from autobalance.storage import (
+    folder_written_at_once,
+    read_json,
+    temporary_name,
+    write_bytes_atomically,
+    write_text_atomically,
+)
 
 MARKER = "metrics.json"
 
@@ -41,6 +48,48 @@ def test_text_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(ArtifactError, match=r"cannot write .*a.txt \(No space left on device\)"):
         write_text_atomically(tmp_path / "a.txt", "new")
     assert tree(tmp_path) == {"a.txt": b"old"}
+
+
+def test_text_that_utf8_cannot_hold_leaves_the_old_file(tmp_path):
+    write_text_atomically(tmp_path / "a.txt", "old")
+    with pytest.raises(ArtifactError, match=r"'\\ud800'\); replace that character in the labels"):
+        write_text_atomically(tmp_path / "a.txt", "new \ud800")
+    assert tree(tmp_path) == {"a.txt": b"old"}
+
+
+def test_bytes_replace_bytes(tmp_path):
+    write_bytes_atomically(tmp_path / "a.bin", b"old")
+    write_bytes_atomically(tmp_path / "a.bin", b"new\r\n\x00\xff")
+    assert tree(tmp_path) == {"a.bin": b"new\r\n\x00\xff"}
+
+
+def test_the_folder_is_synced_after_the_rename(tmp_path, monkeypatch):
+    steps = []
+    sync, rename = os.fsync, os.replace
+
+    def note_sync(descriptor):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_rename(source, destination):
+        assert Path(source).name == temporary_name("a.bin", os.getpid())
+        steps.append("rename")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    write_bytes_atomically(tmp_path / "a.bin", b"new")
+    assert steps == ["file", "rename", "folder"]
+
+
+def test_a_folder_that_cannot_be_synced_does_no_harm(tmp_path, monkeypatch):
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_bytes_atomically(tmp_path / "a.bin", b"new")
+    assert tree(tmp_path) == {"a.bin": b"new"}
 
 
 @pytest.mark.parametrize("path", ["folder", "none/a.txt", "file/a.txt"])

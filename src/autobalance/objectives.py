@@ -230,7 +230,11 @@ class BoundObjective:
                 "example is held out; use folds or another splitter, or leave such cells out with "
                 "empty_cells='drop' (--empty-cells drop)"
             )
-        return replace(self, present=self.present & seen)
+        return self.among(seen)
+
+    def among(self, cells: Bool[ndarray, "K G"]) -> BoundObjective:
+        """The objective on those of its cells that are marked."""
+        return replace(self, present=self.present & cells)
 
     def risk(
         self,

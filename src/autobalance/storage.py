@@ -17,7 +17,7 @@ FORMAT_PREFIX = "autobalance-"
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path`` and rename it into place.
+    """Write ``text`` as UTF-8 beside ``path`` and rename it into place.
 
     Raises
     ------
@@ -25,10 +25,28 @@ def write_text_atomically(path: Path, text: str) -> None:
         If the folder cannot be written (missing, no permission, no space) or the text holds
         something that UTF-8 cannot.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ArtifactError(
+            f"cannot write {path} ({error.reason}: {error.object[error.start]!r}); "
+            "replace that character in the labels"
+        ) from error
+    write_bytes_atomically(path, data)
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` beside ``path`` and rename it into place, so that it outlasts a power failure.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder cannot be written (missing, no permission, no space).
+    """
+    temporary = path.with_name(temporary_name(path.name, os.getpid()))
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
@@ -36,14 +54,24 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise ArtifactError(
             f"cannot write {path} ({error.strerror}); choose a folder with space and permission"
         ) from error
-    except UnicodeEncodeError as error:
-        raise ArtifactError(
-            f"cannot write {path} ({error.reason}: {error.object[error.start]!r}); "
-            "replace that character in the labels"
-        ) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+    with suppress(OSError):  # not every system can sync a folder
+        _sync_folder(path.parent)
+
+
+def temporary_name(name: str, process: object) -> str:
+    """Name of what ``process`` writes before it becomes ``name``; ``"*"`` makes it a pattern."""
+    return f".{name}.{process}.part"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -138,6 +138,8 @@ class ParametricCrossEntropy(nn.Module):
     weight: Float[Tensor, "K G"]
     additive: Float[Tensor, "K G"]
     multiplicative: Float[Tensor, "K G"]
+    design: LossDesign | None = None
+    """What the values were taken from, with :meth:`from_design`."""
 
     def __init__(
         self,
@@ -166,7 +168,9 @@ class ParametricCrossEntropy(nn.Module):
     @classmethod
     def from_design(cls, design: LossDesign, **options: Any) -> ParametricCrossEntropy:
         """Build the loss that a design describes; ``options`` are the keyword arguments above."""
-        return cls(design.weight, design.additive, design.multiplicative, **options)
+        loss = cls(design.weight, design.additive, design.multiplicative, **options)
+        loss.design = design
+        return loss
 
     def forward(
         self,

@@ -1,0 +1,62 @@
+"""Conjugate gradients on (H + λI) p = v."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from autobalance.hypergradient.cg import conjugate_gradient
+from autobalance.hypergradient.solvers import Draws, Solution
+
+AUTO = "auto"
+_SHARE = 0.3
+
+
+class CG:
+    """Conjugate gradients on one fixed operator: the fewest products for a given accuracy.
+
+    H has to be positive definite, as Gauss–Newton with any damping is. If a direction of negative
+    curvature turns up, the last iterate is the answer.
+
+    Parameters
+    ----------
+    iterations
+        Products at most. A few are enough: what later ones add is the noise of one batch.
+    damping
+        λ, added to the diagonal on top of the weight decay, or ``"auto"`` (default): 0.3 times the
+        curvature along v, vᵀHv / vᵀv, which costs nothing and follows the scale of the network. One
+        batch sees few directions; in those that it does not see, p is v/λ.
+    tolerance
+        Relative residual at which to stop.
+    """
+
+    def __init__(
+        self, iterations: int = 5, damping: float | str = AUTO, tolerance: float = 1e-3
+    ) -> None:
+        self.iterations = iterations
+        self.damping = damping
+        self.tolerance = tolerance
+
+    def solve(self, draws: Draws, right: Float[Tensor, "P"]) -> Solution:
+        """Iterate on the first draw."""
+        operator = draws(0)
+        # The first direction of conjugate gradients is the right-hand side.
+        known = [operator(right)]
+        energy = (right @ right).clamp_min(torch.finfo(right.dtype).tiny)
+        damping = self.damping
+        if isinstance(damping, str):
+            damping = _SHARE * max(float(right @ known[0] / energy), 0.0)
+
+        def damped(vectors: Float[Tensor, "1 P"]) -> Float[Tensor, "1 P"]:
+            product = known.pop() if known else operator(vectors[0])
+            return (product + damping * vectors[0])[None]
+
+        solution = conjugate_gradient(
+            damped, right[None], lambda vectors: vectors, self.tolerance, self.iterations
+        )
+        return Solution(
+            solution.value[0],
+            solution.iterations,
+            residual=float(solution.residual[0]),
+        )

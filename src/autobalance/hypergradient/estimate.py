@@ -1,0 +1,205 @@
+"""The hypergradient of any network: what the objective gains when the loss moves.
+
+With θ trained, L_train the training loss with parameters α, and F the objective on held-out
+examples,
+
+    dF/dα = −∂_α ⟨∇_θ L_train(θ; α), p⟩,        (H + μI) p = ∇_θ F = v,
+
+by the implicit function theorem (Lorraine et al., AISTATS 2020; AutoBalance, NeurIPS 2021, section
+2.1, which loses the sign). The curvature H, the solver and the tangent are chosen independently.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from autobalance.batches import Batch
+from autobalance.hypergradient.damped_cg import CG
+from autobalance.hypergradient.gauss_newton import GaussNewton, LinearOperator
+from autobalance.hypergradient.hessian import Hessian
+from autobalance.hypergradient.logit_loss import LogitLoss
+from autobalance.hypergradient.network import Network, flat
+from autobalance.hypergradient.solvers import Solver
+from autobalance.hypergradient.tangent import ForwardMode, Tangent
+
+BatchObjective = Callable[[Float[Tensor, "M K"], Sequence[Batch]], Float[Tensor, ""]]
+"""From the logits of the held-out batches, one after the other, to the objective."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a hypergradient came about.
+
+    Parameters
+    ----------
+    value
+        The objective on these held-out batches.
+    norm
+        Of the hypergradient, over all parameters of the loss.
+    signal
+        Root mean square over the training examples of ‖∂loss/∂z‖. At zero training loss both the
+        curvature and the mixed term vanish, and the hypergradient says nothing: this tells.
+    step, residual, products
+        Of the solver; see :class:`~autobalance.hypergradient.solvers.Solution`.
+    seconds
+        Wall-clock time.
+    """
+
+    value: float
+    norm: float
+    signal: float
+    step: float
+    residual: float
+    products: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Hypergradient:
+    """dF/dα, one tensor for each parameter of the loss, and dF/dμ for the weight decay."""
+
+    loss: tuple[Tensor, ...]
+    weight_decay: float
+    record: Record
+
+
+def hypergradient(
+    model: nn.Module,
+    loss: LogitLoss,
+    objective: BatchObjective,
+    train_batches: Sequence[Batch],
+    validation_batches: Sequence[Batch],
+    *,
+    solver: Solver | None = None,
+    curvature: GaussNewton | Hessian | None = None,
+    tangent: Tangent | None = None,
+    weight_decay: float = 0.0,
+    mode: str = "eval",
+    seed: int = 0,
+) -> Hypergradient:
+    """Differentiate the held-out objective by the parameters of the training loss.
+
+    The model is left as it was: parameters, buffers, modes and random streams. One batch is in
+    memory at a time.
+
+    Parameters
+    ----------
+    model
+        Trained as far as it is; compiled or wrapped modules are looked through.
+    loss
+        The training loss, from the logits on.
+    objective
+        From held-out logits to one number. It may be nonlinear: it sees all of them together.
+    train_batches
+        The solver draws its operators from them in turn; the mixed term is their mean.
+    validation_batches
+        Held-out examples.
+    solver
+        By default :class:`~autobalance.hypergradient.damped_cg.CG`.
+    curvature
+        By default Gauss–Newton with ``tangent``.
+    tangent
+        By default forward mode.
+    weight_decay
+        μ of the μ/2 ‖θ‖² that training adds to the mean loss.
+    mode
+        ``"eval"`` or ``"train"``, for the training loss; see
+        :class:`~autobalance.hypergradient.network.Network`.
+    seed
+        Of the dropout masks, in training mode.
+
+    Returns
+    -------
+    Hypergradient
+        On the model's device.
+    """
+    started = time.perf_counter()
+    tangent = ForwardMode() if tangent is None else tangent
+    curvature = GaussNewton(tangent) if curvature is None else curvature
+    solver = CG() if solver is None else solver
+    network, held_out = Network(model, mode, seed), Network(model)
+    with held_out.undisturbed():
+        value, right = objective_gradient(held_out, objective, validation_batches)
+
+    def draw(number: int) -> LinearOperator:
+        place = number % len(train_batches)
+        operator = curvature.at(network, loss, train_batches[place], place)
+        return lambda vector: operator(vector) + weight_decay * vector
+
+    with network.undisturbed():
+        solution = solver.solve(draw, right)
+        mixed, signal = _mixed(network, loss, train_batches, tangent, solution.value)
+    by_loss = tuple(-product for product in mixed)
+    norm = torch.stack([product.norm().double() for product in by_loss]).norm()
+    return Hypergradient(
+        by_loss,
+        -float(network.theta @ solution.value),
+        Record(
+            value,
+            float(norm),
+            signal,
+            solution.step,
+            solution.residual,
+            solution.products,
+            time.perf_counter() - started,
+        ),
+    )
+
+
+def objective_gradient(
+    network: Network, objective: BatchObjective, batches: Sequence[Batch]
+) -> tuple[float, Float[Tensor, "P"]]:
+    """The objective and its gradient v by θ; several batches take two passes, one at a time."""
+    leaves = network.leaves()
+    if len(batches) == 1:
+        logits = network.logits(batches[0].inputs, leaves)
+        value, cotangent = _at_logits(objective, logits, batches)
+        return value, flat(
+            torch.autograd.grad(logits, leaves, cotangent, allow_unused=True), leaves
+        )
+    with torch.no_grad():
+        parts = [network.logits(batch.inputs, leaves) for batch in batches]
+    value, cotangent = _at_logits(objective, torch.cat(parts), batches)
+    total = torch.zeros_like(network.theta)
+    for batch, part in zip(
+        batches, torch.split(cotangent, [len(part) for part in parts]), strict=True
+    ):
+        logits = network.logits(batch.inputs, leaves)
+        total += flat(torch.autograd.grad(logits, leaves, part, allow_unused=True), leaves)
+    return value, total
+
+
+def _at_logits(
+    objective: BatchObjective, logits: Float[Tensor, "M K"], batches: Sequence[Batch]
+) -> tuple[float, Float[Tensor, "M K"]]:
+    leaf = logits.detach().requires_grad_()
+    value = objective(leaf, batches)
+    (cotangent,) = torch.autograd.grad(value, leaf)
+    return float(value.detach()), cotangent
+
+
+def _mixed(
+    network: Network,
+    loss: LogitLoss,
+    batches: Sequence[Batch],
+    tangent: Tangent,
+    direction: Float[Tensor, "P"],
+) -> tuple[list[Tensor], float]:
+    """Mean over the batches of ∂_α ⟨∂L/∂z, J p⟩, and the size of their signal."""
+    totals: list[Tensor] = []
+    squares = 0.0
+    for place, batch in enumerate(batches):
+        with torch.no_grad():
+            logits = network.logits(batch.inputs, network.leaves(), place)
+        products = loss.mixed(logits, batch, tangent(network, batch.inputs, direction, place))
+        totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else [*products]
+        leaf = logits.requires_grad_()
+        (slope,) = torch.autograd.grad(loss.value(leaf, batch), leaf)
+        squares += float((slope**2).sum()) * len(logits)
+    return [total / len(batches) for total in totals], (squares / len(batches)) ** 0.5

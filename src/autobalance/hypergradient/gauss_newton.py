@@ -1,0 +1,51 @@
+"""Gauss–Newton curvature, G = Jᵀ W J: positive semi-definite whatever the network.
+
+J is the Jacobian of the batch's logits by θ and W the second derivative of the loss at the logits
+(:mod:`autobalance.hypergradient.logit_loss`). A product costs one tangent and one backward pass; it
+needs no second derivative of the network, so it works with operations that have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from autobalance.batches import Batch
+from autobalance.hypergradient.logit_loss import LogitLoss
+from autobalance.hypergradient.network import Network, flat
+from autobalance.hypergradient.tangent import ForwardMode, Tangent
+
+LinearOperator = Callable[[Float[Tensor, "P"]], Float[Tensor, "P"]]
+
+
+class GaussNewton:
+    """Products G p = Jᵀ (W (J p)) on a batch.
+
+    Parameters
+    ----------
+    tangent
+        How J p is taken; by default in forward mode.
+    """
+
+    def __init__(self, tangent: Tangent | None = None) -> None:
+        self.tangent = ForwardMode() if tangent is None else tangent
+
+    def at(self, network: Network, loss: LogitLoss, batch: Batch, draw: int = 0) -> LinearOperator:
+        """The operator of one batch: one forward pass, whose graph serves every product."""
+        leaves = network.leaves()
+        logits = network.logits(batch.inputs, leaves, draw)
+
+        def product(vector: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
+            tangents = self.tangent(network, batch.inputs, vector, draw)
+            cotangent = loss.curvature(logits.detach(), batch, tangents)
+            return flat(
+                torch.autograd.grad(
+                    logits, leaves, cotangent, retain_graph=True, allow_unused=True
+                ),
+                leaves,
+            )
+
+        return product

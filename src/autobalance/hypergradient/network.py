@@ -1,0 +1,116 @@
+"""A network's logits as a function of its parameters, evaluated without leaving a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from autobalance.batches import Inputs, logits_of, map_tensors, model_arguments
+from autobalance.hypergradient.validation import unwrap
+
+MODES = ("eval", "train")
+
+
+class Network:
+    """Logits z(θ) of a module, with θ its trainable parameters as one vector.
+
+    A hypergradient looks at a model in the middle of its training, and must not be seen: buffers
+    are cloned before every forward pass, and :meth:`undisturbed` puts modes and random streams
+    back. Everything is computed in float32 at least, outside autocast.
+
+    Parameters
+    ----------
+    model
+        Any module; compiled or wrapped ones are looked through.
+    mode
+        ``"eval"`` (default): no dropout, and BatchNorm with its running statistics, as the held-out
+        loss sees the network. ``"train"``: as the training loss does, each batch with one
+        dropout mask throughout.
+    seed
+        Of the dropout masks.
+    """
+
+    def __init__(self, model: nn.Module, mode: str = "eval", seed: int = 0) -> None:
+        self.module = unwrap(model)
+        self.mode = mode
+        self.seed = seed
+        trained = [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
+        self._names = [name for name, _ in trained]
+        self._trained = [parameter for _, parameter in trained]
+        self._shapes = [parameter.shape for parameter in self._trained]
+        self._sizes = [parameter.numel() for parameter in self._trained]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return self._trained[0].device
+
+    @property
+    def theta(self) -> Float[Tensor, "P"]:
+        """The parameters now, as a copy."""
+        return torch.cat([p.detach().reshape(-1) for p in map(_widened, self._trained)])
+
+    def leaves(self) -> list[Tensor]:
+        """The parameters now, to differentiate by: they share memory with the model's."""
+        return [_widened(parameter.detach()).requires_grad_() for parameter in self._trained]
+
+    def split(self, vector: Float[Tensor, "P"]) -> list[Tensor]:
+        """A vector of all parameters as views of their shapes."""
+        parts = torch.split(vector, self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Evaluate within it; after it, modes and random streams are as they were before."""
+        modes = [(module, module.training) for module in self.module.modules()]
+        devices = [self.device] if self.device.type == "cuda" else []
+        autocast = torch.autocast(self.device.type, enabled=False)
+        # inference_mode drops tangents and graphs without a word
+        with (
+            torch.inference_mode(False),
+            torch.random.fork_rng(devices),
+            torch.enable_grad(),
+            autocast,
+        ):
+            try:
+                if self.mode == "eval":
+                    self.module.eval()
+                yield
+            finally:
+                for module, training in modes:
+                    module.training = training
+
+    def logits(
+        self,
+        inputs: Inputs,
+        parameters: Sequence[Tensor],
+        draw: int = 0,
+    ) -> Float[Tensor, "B K"]:
+        """Logits at ``parameters``, one tensor each; a ``draw`` has one dropout mask throughout."""
+        state = dict(zip(self._names, parameters, strict=True))
+        state |= {name: _widened(buffer.clone()) for name, buffer in self.module.named_buffers()}
+        if self.mode == "train":
+            torch.manual_seed(self.seed + draw)
+        positional, named = model_arguments(map_tensors(_widened, inputs))
+        return logits_of(functional_call(self.module, state, positional, named))
+
+
+def flat(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Float[Tensor, "P"]:
+    """Gradients as one vector; what a batch does not reach (``None``) is 0."""
+    return torch.cat(
+        [
+            (torch.zeros_like(model) if tensor is None else tensor).reshape(-1)
+            for tensor, model in zip(tensors, like, strict=True)
+        ]
+    )
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """Half-precision numbers in float32; others as they are."""
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.float() if half else tensor

@@ -1,0 +1,165 @@
+"""From a name to a model: a built-in one, or one that the user's own code makes.
+
+A path such as ``package.module:factory`` is *imported*, which runs the user's code. That is right
+for a path the user has just typed and wrong for one that was read from a file. So a saved model
+names no path to be run by itself: whoever reads a model from a file looks its name up in
+:data:`BUILT_IN`, and has the user hand in the model that their own code makes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from autobalance.errors import DataError
+from autobalance.models.mlp import MLP
+from autobalance.models.resnet import resnet20, resnet32, resnet44, resnet56
+from autobalance.models.small_cnn import SmallCNN
+
+Factory = Callable[[tuple[int, ...], int], nn.Module]
+"""From the shape of one example, (D,) or (C, H, W), and the number of classes to a model."""
+
+
+def _for_any_size(build: Callable[[int, int], nn.Module]) -> Callable[..., nn.Module]:
+    return lambda n_classes, channels, *_: build(n_classes, channels)
+
+
+_FEATURES, _IMAGES = "features of shape (D,)", "images of shape (C, H, W)"
+_KINDS: dict[str, dict[str, Callable[..., nn.Module]]] = {  # called as (K, D) or (K, C, H, W)
+    _FEATURES: {
+        "linear": lambda n_classes, width: MLP(width, n_classes, hidden=()),
+        "mlp": lambda n_classes, width: MLP(width, n_classes),
+    },
+    _IMAGES: {
+        "small-cnn": lambda n_classes, channels, *size: SmallCNN(n_classes, channels, size),
+        "resnet20": _for_any_size(resnet20),
+        "resnet32": _for_any_size(resnet32),
+        "resnet44": _for_any_size(resnet44),
+        "resnet56": _for_any_size(resnet56),
+    },
+}
+
+
+def build_model(name: str, inputs_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """Make a model whose parameters are drawn at random.
+
+    Parameters
+    ----------
+    name
+        A built-in name or an import path, as in :func:`model_factory`.
+    inputs_shape
+        Shape of one example: (D,) for features, (C, H, W) for images.
+    n_classes
+        K.
+
+    Raises
+    ------
+    DataError
+        As in :func:`model_factory`; if a built-in takes other shapes; if the factory of a path
+        fails or makes no ``torch.nn.Module``.
+    """
+    return model_factory(name)(inputs_shape, n_classes)
+
+
+def model_factory(name: str) -> Factory:
+    """Find what makes the models of a name; **a path is imported, which runs its code**.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`BUILT_IN`, or ``package.module:factory``. A module in the current working
+        directory is found as by ``python -m``. Its factory is called as
+        ``factory(inputs_shape, n_classes)`` and returns a ``torch.nn.Module``.
+
+    Raises
+    ------
+    DataError
+        If there is no such built-in, the module cannot be imported, or it has no such attribute or
+        one that cannot be called.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        raise DataError(
+            f"there is no model {name!r}; use {', '.join(BUILT_IN)} or the path of your own, such "
+            "as package.module:factory"
+        )
+    try:
+        with _working_directory_importable():
+            module = importlib.import_module(module_name)
+    except Exception as error:
+        raise DataError(
+            f"module {module_name!r} of model {name!r} cannot be imported ({_told(error)}); "
+            "correct or install it, or start in the folder that holds it"
+        ) from error
+    try:
+        factory = getattr(module, attribute)
+    except AttributeError as error:
+        raise DataError(
+            f"module {module_name!r} has no {attribute!r} to make a model with; correct {name!r}"
+        ) from error
+    if not callable(factory):
+        raise DataError(
+            f"{name!r} is of type {type(factory).__name__}, which cannot be called; name a "
+            "function of the shape of one example and the number of classes"
+        )
+    return partial(_build_imported, name, factory)
+
+
+def _build_built_in(name: str, inputs_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    taken, other = (_FEATURES, _IMAGES) if name in _KINDS[_FEATURES] else (_IMAGES, _FEATURES)
+    n_dims = 1 if taken is _FEATURES else 3
+    if len(inputs_shape) != n_dims or min(inputs_shape) < 1:
+        raise DataError(
+            f"model {name!r} takes {taken} but one example has shape {inputs_shape}; reshape the "
+            f"examples or, for {other}, use one of {', '.join(_KINDS[other])}"
+        )
+    return _KINDS[taken][name](n_classes, *inputs_shape)
+
+
+def _build_imported(
+    name: str, factory: Callable[..., Any], inputs_shape: tuple[int, ...], n_classes: int
+) -> nn.Module:
+    try:
+        model = factory(inputs_shape, n_classes)
+    except Exception as error:
+        raise DataError(
+            f"model {name!r} fails when called with the shape of one example and the number of "
+            f"classes, {inputs_shape} and {n_classes} ({_told(error)}); correct its code"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"model {name!r} makes a value of type {type(model).__name__}; let it return a "
+            "torch.nn.Module"
+        )
+    return model
+
+
+BUILT_IN: Mapping[str, Factory] = MappingProxyType(
+    {name: partial(_build_built_in, name) for models in _KINDS.values() for name in models}
+)
+"""What makes each model that comes with AutoBalance, by the name the command line knows."""
+
+
+@contextmanager
+def _working_directory_importable() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _told(error: Exception) -> str:
+    """An error of the user's code as part of one sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,121 @@
+"""The searched vector α while it moves by gradient steps, and its optimizer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from autobalance.space import LossValues, SearchSpace
+
+OptimizerFactory = Callable[[list[Tensor]], torch.optim.Optimizer]
+
+
+class MovingAlpha:
+    """α in parts, one tensor for each searched parameter, starting at 0.
+
+    Parameters
+    ----------
+    space
+        From α to the loss.
+    optimizer
+        Makes an optimizer of the parts.
+    pull
+        Strength c of a pull c/2 ‖α‖² towards the start, without the ridge.
+    """
+
+    def __init__(self, space: SearchSpace, optimizer: OptimizerFactory, pull: float = 0.0) -> None:
+        self.space = space
+        self.pull = pull
+        sizes = {name: each.size for name, each in space.dictionaries.items()}
+        sizes |= {"ridge": 1} if space.search_ridge else {}
+        self.parts = {name: torch.zeros(size, dtype=torch.float64) for name, size in sizes.items()}
+        self.optimizer = optimizer(list(self.parts.values()))
+
+    @property
+    def vector(self) -> Float[ndarray, "A"]:
+        """α as a copy."""
+        return np.array(torch.cat(list(self.parts.values())))
+
+    @property
+    def values(self) -> LossValues:
+        """The loss at α."""
+        return self.space.decode(torch.cat(list(self.parts.values())))
+
+    @property
+    def rate(self) -> float:
+        """The optimizer's learning rate."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def step(self, slopes: Sequence[Tensor], ridge_slope: float) -> bool:
+        """Move by one step of the optimizer; stay, memory included, if that leaves the bounds.
+
+        A part without a hypergradient takes no step: neither momentum nor decay moves it.
+
+        Parameters
+        ----------
+        slopes
+            Derivatives of what is minimised by w, l and δ, each (K, G).
+        ridge_slope
+            The same by the ridge.
+
+        Returns
+        -------
+        bool
+            Whether α has moved.
+        """
+        before = {name: part.clone() for name, part in self.parts.items()}
+        memory = copy.deepcopy(self.optimizer.state_dict())
+        for name, gradient in self._gradients(slopes, ridge_slope).items():
+            part = self.parts[name]
+            part.grad = gradient + (0.0 if name == "ridge" else self.pull) * part
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        low, high = np.array(self.space.bounds).T
+        vector = self.vector
+        within = bool(((vector >= low) & (vector <= high)).all())  # false for NaN too
+        if not within:
+            for name, part in self.parts.items():
+                part.copy_(before[name])
+            self.optimizer.load_state_dict(memory)
+        return within
+
+    def slow_down(self) -> None:
+        """Halve the learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] /= 2
+
+    def _gradients(self, slopes: Sequence[Tensor], ridge_slope: float) -> dict[str, Tensor]:
+        """Carried through the dictionaries and normalisations; parts without any are left out."""
+        leaves = {name: part.clone().requires_grad_() for name, part in self.parts.items()}
+        values = self.space.decode(torch.cat(list(leaves.values())))
+        outputs = (values.weight, values.additive, values.multiplicative, values.ridge)
+        given = [slope.double().cpu() for slope in slopes]
+        given.append(torch.tensor(ridge_slope, dtype=torch.float64))
+        searched = [pair for pair in zip(outputs, given, strict=True) if pair[0].requires_grad]
+        gradients = torch.autograd.grad(
+            [output for output, _ in searched],
+            list(leaves.values()),
+            [slope for _, slope in searched],
+        )
+        return {
+            name: gradient
+            for name, gradient in zip(leaves, gradients, strict=True)
+            if bool(gradient.any())
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed search needs."""
+        return {"parts": dict(self.parts), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        for name, part in self.parts.items():
+            part.copy_(state["parts"][name])
+        self.optimizer.load_state_dict(state["optimizer"])

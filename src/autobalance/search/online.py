@@ -1,0 +1,387 @@
+"""Algorithm 1 beside any training loop: the loss is designed while the network trains.
+
+After warm-up, every few optimizer steps, the search takes the hypergradient of the held-out
+objective at the network as it is and moves the values of the loss. The loop stays its owner's:
+
+    loss = ParametricCrossEntropy.from_design(preset("logit-adjustment", counts))
+    search = OnlineSearch(model, loss, "balanced", held_out_loader)
+    for inputs, targets in train_loader:
+        optimizer.zero_grad()
+        loss(model(inputs), targets).backward()
+        optimizer.step()
+        search.step(inputs, targets)
+    design = search.design()  # to retrain with, from fresh weights on all the data
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from numpy import ndarray
+from torch import Tensor, nn
+
+from autobalance.batches import Batch, Inputs, as_batch
+from autobalance.design import LossDesign
+from autobalance.errors import DesignError, SearchError
+from autobalance.hypergradient.damped_cg import CG
+from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
+from autobalance.hypergradient.gauss_newton import GaussNewton
+from autobalance.hypergradient.hessian import Hessian
+from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
+from autobalance.hypergradient.solvers import Solver
+from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
+from autobalance.hypergradient.validation import check_model
+from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
+from autobalance.objectives import BoundObjective, Objective
+from autobalance.search.alpha import MovingAlpha, OptimizerFactory
+from autobalance.search.running_objective import RunningObjective
+from autobalance.space import RIDGE_FLOOR, SearchSpace
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PARAMETERS = ("additive", "multiplicative")
+
+
+@dataclass(frozen=True)
+class OnlineSettings:
+    """How often and how the loss is moved.
+
+    Parameters
+    ----------
+    warm_up
+        Optimizer steps before the loss first moves: a hypergradient means little before the network
+        has come near a minimum.
+    every
+        Optimizer steps from one move of the loss to the next.
+    recent_batches
+        Training batches, the latest, that a hypergradient is taken on.
+    held_out_batches
+        Batches of the held-out loader that it is taken on.
+    learning_rate
+        Of the default optimizer of α, Adam: about how far an entry moves at a time, in logits or
+        log factors.
+    solver, curvature, tangent, mode
+        See :func:`~autobalance.hypergradient.estimate.hypergradient`. A model with an operation
+        that has no forward mode gets finite differences, with a warning.
+    held_out_loss, sharpness, profile_temperature
+        See :class:`~autobalance.search.running_objective.RunningObjective`.
+    pull
+        Strength c of a pull c/2 ‖α‖² of the loss towards its start.
+    patience
+        Moves that may fail in a row, each halving the rate, before the search gives up.
+    """
+
+    warm_up: int = 0
+    every: int = 10
+    recent_batches: int = 4
+    held_out_batches: int = 1
+    learning_rate: float = 0.05
+    solver: Solver = field(default_factory=CG)
+    curvature: GaussNewton | Hessian | None = None
+    tangent: Tangent | None = None
+    mode: str = "eval"
+    held_out_loss: str = "cross-entropy"
+    sharpness: float = 20.0
+    profile_temperature: bool = True
+    pull: float = 0.0
+    patience: int = 8
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaStep:
+    """One move of the loss, or the reason why it was not made."""
+
+    iteration: int
+    alpha: Float[ndarray, "A"]
+    learning_rate: float
+    record: Record | None
+    refused: str = ""
+
+
+class OnlineSearch:
+    """The search beside a training loop.
+
+    Parameters
+    ----------
+    model
+        The network that is being trained.
+    loss
+        What it is trained with, made by :meth:`ParametricCrossEntropy.from_design`: its values are
+        where the search starts, and the search overwrites them.
+    objective
+        What should be small on held-out examples, such as ``"balanced"``.
+    held_out
+        A loader of (inputs, targets) or (inputs, targets, groups), read again and again. Batches
+        should show all cells alike: see :class:`~autobalance.training.sampling.StratifiedBatches`.
+        A list of one batch is the whole held-out set.
+    parameters, dictionary, parametrisation
+        What is searched; see :class:`~autobalance.space.SearchSpace`. ``ridge`` is the weight decay
+        and needs ``trained_by``.
+    settings
+        How often and how.
+    optimizer
+        Makes the optimizer of α from its tensors; by default Adam with ``settings.learning_rate``.
+    trained_by
+        The network's optimizer, for its weight decay, which is part of the curvature.
+
+    Raises
+    ------
+    SearchError
+        If a layer of the model rules out hypergradients; the message names it and the remedy.
+    DesignError, ObjectiveError
+        If loss, objective and parameters do not go together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: ParametricCrossEntropy,
+        objective: str | Objective,
+        held_out: Iterable[Any],
+        *,
+        parameters: Sequence[str] = DEFAULT_PARAMETERS,
+        dictionary: str | dict[str, str] = "auto",
+        parametrisation: str = "exp",
+        settings: OnlineSettings | None = None,
+        optimizer: OptimizerFactory | None = None,
+        trained_by: torch.optim.Optimizer | None = None,
+    ) -> None:
+        if loss.design is None:
+            raise DesignError(
+                "the loss has no design to start from; make it with "
+                "ParametricCrossEntropy.from_design(preset(name, counts))"
+            )
+        if "ridge" in parameters and trained_by is None:
+            raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
+        self.model, self.loss, self.trained_by = model, loss, trained_by
+        self.settings = OnlineSettings() if settings is None else settings
+        start = replace(loss.design, ridge=max(self._weight_decay(), RIDGE_FLOOR))
+        self.space = SearchSpace.build(start, parameters, dictionary, parametrisation)
+        self.held_out = held_out
+        self._stream: Iterator[Any] = iter(())
+        parsed = Objective.parse(objective) if isinstance(objective, str) else objective
+        bound = parsed.bind(start.counts, "drop")
+        self.objective = self._running(bound)
+        self.alpha = MovingAlpha(
+            self.space, optimizer or _adam(self.settings.learning_rate), self.settings.pull
+        )
+        self.iteration = 0
+        self.failures = 0
+        self.history: list[AlphaStep] = []
+        self._recent: deque[Batch] = deque(maxlen=self.settings.recent_batches)
+        self._tangent: Tangent | None = self.settings.tangent
+        self._write()
+
+    def step(
+        self,
+        inputs: Inputs,
+        targets: Integer[Tensor, "B"],
+        groups: Integer[Tensor, "B"] | None = None,
+    ) -> AlphaStep | None:
+        """Take note of a training batch, after the optimizer's step; move the loss if it is time.
+
+        Returns
+        -------
+        AlphaStep or None
+            The move, if there was one.
+
+        Raises
+        ------
+        SearchError
+            If moves keep failing; the values of the loss are then the last sound ones.
+        """
+        self._recent.append(Batch(inputs, targets, groups))
+        self.iteration += 1
+        since = self.iteration - self.settings.warm_up
+        if since <= 0 or since % self.settings.every:
+            return None
+        move = self._move()
+        self.history.append(move)
+        if not move.refused:
+            self.failures = 0
+            return move
+        self.failures += 1
+        logger.warning("the loss stays as it is: %s", move.refused)
+        if self.failures >= self.settings.patience:
+            raise SearchError(
+                f"the loss could not be moved {self.failures} times in a row, lastly because "
+                f"{move.refused}; lower the model's or the search's learning rate, raise the "
+                "damping, or lengthen the warm-up"
+            )
+        return move
+
+    def forget_batches(self) -> None:
+        """Drop the recent training batches, as at the start of an epoch."""
+        self._recent.clear()
+
+    def design(self) -> LossDesign:
+        """The loss as it is designed so far."""
+        return self.space.design(self.alpha.vector)
+
+    def _move(self) -> AlphaStep:
+        """Take the hypergradient and step, if everything about it is sound."""
+        try:
+            estimate = self._hypergradient()
+        except SearchError as error:
+            return self._refuse(str(error), None)
+        record = estimate.record
+        if not (math.isfinite(record.value) and math.isfinite(record.signal)):
+            return self._refuse("the training or held-out loss is not finite", record)
+        if not math.isfinite(record.norm):
+            return self._refuse("the hypergradient is not finite", record)
+        if not self.alpha.step(estimate.loss, estimate.weight_decay):
+            return self._refuse("a searched value reached its bounds", record)
+        self._write()
+        return AlphaStep(self.iteration, self.alpha.vector, self.alpha.rate, record)
+
+    def _refuse(self, why: str, record: Record | None) -> AlphaStep:
+        """Leave α where it is and halve the rate at which it moves."""
+        self.alpha.slow_down()
+        return AlphaStep(self.iteration, self.alpha.vector, self.alpha.rate, record, why)
+
+    def _hypergradient(self) -> Hypergradient:
+        settings = self.settings
+        if self._tangent is None:
+            self._tangent = self._choose_tangent()
+        return hypergradient(
+            self.model,
+            self._logit_loss(),
+            self.objective,
+            list(self._recent),
+            [self._next_held_out() for _ in range(settings.held_out_batches)],
+            solver=settings.solver,
+            curvature=settings.curvature or GaussNewton(self._tangent),
+            tangent=self._tangent,
+            weight_decay=self._weight_decay(),
+            mode=settings.mode,
+            seed=self.iteration,
+        )
+
+    def _logit_loss(self) -> LogitLoss:
+        """The training loss seen from the logits; closed forms where it is the plain family."""
+        loss = self.loss
+        values = [loss.weight, loss.additive, loss.multiplicative]
+        labelled = all(
+            not batch.targets.is_floating_point()
+            and not bool((batch.targets == loss.ignore_index).any())
+            for batch in self._recent
+        )
+        if labelled and not loss.label_smoothing:
+            return ParametricLoss(*values)
+        values = [value.clone().requires_grad_() for value in values]
+        return AutogradLoss(
+            lambda logits, batch: adjusted_cross_entropy(
+                logits,
+                batch.targets,
+                *values,
+                group=batch.groups,
+                ignore_index=loss.ignore_index,
+                label_smoothing=loss.label_smoothing,
+            ),
+            values,
+        )
+
+    def _write(self) -> None:
+        """Put the values at α into the loss, and the weight decay into the model's optimizer."""
+        values = self.alpha.values
+        for name in ("weight", "additive", "multiplicative"):
+            getattr(self.loss, name).copy_(getattr(values, name))
+        if self.space.search_ridge and self.trained_by is not None:
+            for group in self.trained_by.param_groups:
+                group["weight_decay"] = float(values.ridge)
+
+    def _weight_decay(self) -> float:
+        groups = [] if self.trained_by is None else self.trained_by.param_groups
+        return max((float(group.get("weight_decay", 0.0)) for group in groups), default=0.0)
+
+    def _running(self, objective: BoundObjective) -> RunningObjective:
+        settings = self.settings
+        whole = isinstance(self.held_out, Sequence) and len(self.held_out) == 1
+        options: dict[str, Any] = {"memory": 0.0} if whole else {}
+        return RunningObjective(
+            objective,
+            self.space.counts.frequencies,
+            loss=settings.held_out_loss,
+            sharpness=settings.sharpness,
+            profile_temperature=settings.profile_temperature,
+            **options,
+        )
+
+    def _next_held_out(self) -> Batch:
+        item = next(self._stream, None)
+        if item is None:
+            self._stream = iter(self.held_out)
+            item = next(self._stream, None)
+        if item is None:
+            raise SearchError("the held-out loader yields no batch; give it examples")
+        return self._on_device(item)
+
+    def _on_device(self, item: Any) -> Batch:
+        return as_batch(item).to(next(self.model.parameters()).device)
+
+    def _choose_tangent(self) -> Tangent:
+        """Forward mode, or finite differences for a model that has none, said once."""
+        needs = {"double backward"} if isinstance(self.settings.curvature, Hessian) else set()
+        findings = check_model(self.model, self._recent[-1].inputs, needs)
+        blocking = [finding for finding in findings if "forward mode" in finding.blocks]
+        if not blocking:
+            return ForwardMode()
+        warnings.warn(f"{blocking[0]} The search takes finite differences instead.", stacklevel=4)
+        return FiniteDifference()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed search needs, as plain values and tensors."""
+        held_out = getattr(self.held_out, "state_dict", None)
+        return {
+            "alpha": self.alpha.state_dict(),
+            "iteration": self.iteration,
+            "failures": self.failures,
+            "objective": self.objective.state_dict(),
+            "held_out": None if held_out is None else held_out(),
+            "history": [_plain(step) for step in self.history],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.alpha.load_state_dict(state["alpha"])
+        self.iteration, self.failures = int(state["iteration"]), int(state["failures"])
+        self.objective.load_state_dict(state["objective"])
+        if state["held_out"] is not None:
+            self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
+        self.history = [_step(entry) for entry in state["history"]]
+        self._write()
+
+
+def _adam(rate: float) -> OptimizerFactory:
+    # A short memory of squares: the scale of a hypergradient changes as the network trains.
+    return lambda tensors: torch.optim.Adam(tensors, lr=rate, betas=(0.9, 0.99))
+
+
+def _plain(step: AlphaStep) -> dict[str, Any]:
+    return {
+        "iteration": step.iteration,
+        "alpha": step.alpha.tolist(),
+        "learning_rate": step.learning_rate,
+        "record": None if step.record is None else asdict(step.record),
+        "refused": step.refused,
+    }
+
+
+def _step(entry: dict[str, Any]) -> AlphaStep:
+    record = entry["record"]
+    return AlphaStep(
+        entry["iteration"],
+        np.array(entry["alpha"]),
+        entry["learning_rate"],
+        None if record is None else Record(**record),
+        entry["refused"],
+    )

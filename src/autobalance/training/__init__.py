@@ -1,0 +1,1 @@
+"""Training deep networks, with state that survives interruption."""
