@@ -11,7 +11,8 @@ from autobalance.losses.parametric import adjusted_cross_entropy
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
 from autobalance.space import SearchSpace
-from autobalance.workbench import SearchSettings, Workbench, default_starts
+from autobalance.starts import default_starts
+from autobalance.workbench import SearchSettings, Workbench
 
 
 def a_bench(objective="worst-group", groups=2, rows=300, **settings):

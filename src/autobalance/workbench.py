@@ -23,7 +23,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import DataError
 from autobalance.losses.presets import preset
 from autobalance.model import LinearModel
-from autobalance.objectives import BoundObjective, Objective
+from autobalance.objectives import BoundObjective
 from autobalance.posthoc import tune_bias
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.exact import ExactProblem, Progress, exact_search, refit
@@ -31,6 +31,7 @@ from autobalance.search.folds import Folds
 from autobalance.search.heldout import HELD_OUT_LOSSES
 from autobalance.search.result import SearchResult
 from autobalance.space import SearchSpace
+from autobalance.starts import default_starts
 
 DEFAULT_PARAMETERS = ("weight", "additive", "ridge")
 DEFAULT_RIDGE = 1e-2
@@ -43,21 +44,6 @@ _TOLERANCE = {"error": 2e-5, "cross-entropy": 1e-4}
 _FINAL_TOLERANCE = 1e-7
 _DOUBLE_TOLERANCES = {"tolerance": 1e-8, "hypergradient_tolerance": 1e-8}
 PRECISIONS = ("mixed", "double")
-
-
-def default_starts(objective: Objective) -> tuple[str, ...]:
-    """Names of the closed-form losses that a search for ``objective`` may start from.
-
-    They are consistent with the objective (Algorithm 1, line 1): logit adjustment and weights, by
-    class or within each group, or cross-entropy for the plain error. Which of the two serves better
-    depends on how far the head is from being right: adjustments are optimal for a head that can
-    express the classes' odds, weights move one that cannot.
-    """
-    if objective.by_group:
-        return "group-la", "group-balanced"
-    if {name for name, _ in objective.terms} & {"balanced", "worst-class"}:
-        return "logit-adjustment", "weighted"
-    return ("cross-entropy",)
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
 from autobalance.space import SearchSpace
+from autobalance.starts import default_starts
 from autobalance.workbench import (
     AUTO,
     DEFAULT_PARAMETERS,
     DEFAULT_RIDGE,
     SearchSettings,
     Workbench,
-    default_starts,
 )
 
 

@@ -135,11 +135,12 @@ def hypergradient(
     with network.undisturbed():
         solution = solver.solve(draw, right)
         mixed, signal = _mixed(network, loss, train_batches, tangent, solution.value)
-    by_loss = tuple(-product for product in mixed)
-    norm = torch.stack([product.norm().double() for product in by_loss]).norm()
+        by_loss = tuple(-product for product in mixed)
+        by_decay = -float(network.theta @ solution.value)
+        norm = torch.stack([product.norm().double() for product in by_loss]).norm()
     return Hypergradient(
         by_loss,
-        -float(network.theta @ solution.value),
+        by_decay,
         Record(
             value,
             float(norm),

@@ -73,7 +73,9 @@ class AutogradLoss:
     ) -> Float[Tensor, "B K"]:
         """W u by differentiating ⟨∂L/∂z, u⟩ once more."""
         leaf, gradient = self._slope(logits, batch)
-        (product,) = torch.autograd.grad(gradient, leaf, tangents)
+        (product,) = torch.autograd.grad(
+            gradient, leaf, tangents, allow_unused=True, materialize_grads=True
+        )
         return product
 
     def mixed(
@@ -115,12 +117,12 @@ class ParametricLoss:
     ) -> Float[Tensor, "B K"]:
         """W u in closed form."""
         weight, additive, multiplicative = (values.to(logits) for values in self.values)
-        group = batch.group_codes
+        target, group = batch.targets.long(), batch.group_codes.long()
         delta = multiplicative.T[group]
         q = torch.softmax(delta * logits + additive.T[group], dim=1)
         scaled = delta * tangents
         centred = scaled - (q * scaled).sum(1, keepdim=True)
-        share = weight[batch.targets, group][:, None] / len(logits)
+        share = weight[target, group][:, None] / len(logits)
         return share * delta * q * centred
 
     def mixed(
@@ -131,8 +133,8 @@ class ParametricLoss:
         return mixed_products(
             logits.detach().T[None],
             tangents.T[None],
-            batch.targets,
-            batch.group_codes,
+            batch.targets.long(),
+            batch.group_codes.long(),
             weight,
             additive,
             multiplicative,

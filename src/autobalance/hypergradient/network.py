@@ -41,6 +41,7 @@ class Network:
         self.seed = seed
         trained = [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
         self._names = [name for name, _ in trained]
+        self._fixed = [(n, p) for n, p in self.module.named_parameters() if not p.requires_grad]
         self._trained = [parameter for _, parameter in trained]
         self._shapes = [parameter.shape for parameter in self._trained]
         self._sizes = [parameter.numel() for parameter in self._trained]
@@ -93,6 +94,7 @@ class Network:
     ) -> Float[Tensor, "B K"]:
         """Logits at ``parameters``, one tensor each; a ``draw`` has one dropout mask throughout."""
         state = dict(zip(self._names, parameters, strict=True))
+        state |= {name: _widened(parameter) for name, parameter in self._fixed}
         state |= {name: _widened(buffer.clone()) for name, buffer in self.module.named_buffers()}
         if self.mode == "train":
             torch.manual_seed(self.seed + draw)

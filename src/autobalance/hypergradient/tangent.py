@@ -67,8 +67,9 @@ class FiniteDifference:
         """J_z(θ) p by two forward passes, with one dropout mask for both."""
         theta = network.theta
         step = torch.finfo(theta.dtype).eps ** (1 / 3) / 5 if self.step is None else self.step
-        tiny = torch.finfo(theta.dtype).tiny
-        epsilon = step * theta.norm() / direction.norm().clamp_min(tiny)
+        length = theta.norm()
+        length = torch.where(length > 0, length, 1)  # a head may begin at 0
+        epsilon = step * length / direction.norm().clamp_min(torch.finfo(theta.dtype).tiny)
         with torch.no_grad():
             ahead, behind = (
                 network.logits(inputs, network.split(theta + sign * epsilon * direction), draw)

@@ -1,7 +1,7 @@
-"""What a search computes, tried on one batch: what fails, in which layer, and why.
+"""What a search computes, tried on one batch: what fails, in which layers, and why.
 
 Three things are tried: the gradient; J p in forward mode, which must agree with the gradient,
-⟨c, J p⟩ = ⟨Jᵀ c, p⟩; and products with a Hessian by double backward, which must be symmetric,
+⟨c, J p⟩ = ⟨Jᵀ c, p⟩; and products with Hessians by double backward, which must be symmetric,
 ⟨u, H v⟩ = ⟨v, H u⟩. Both identities are exact whatever the network, kinks included, so a derivative
 that is wrong without an error fails them.
 """
@@ -9,7 +9,6 @@ that is wrong without an error fails them.
 from __future__ import annotations
 
 import textwrap
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.graph import Node
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from autobalance.batches import Inputs, map_tensors
 from autobalance.errors import DataError, SearchError
@@ -29,7 +28,7 @@ _TOLERANCE = 1e-2  # TF32 is right to 1e-3; a wrong derivative is off by far mor
 
 
 class Failure(NamedTuple):
-    """What the first layer that fails cannot do.
+    """What a layer cannot do.
 
     Parameters
     ----------
@@ -50,7 +49,7 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The failures, at most one of a kind, and the parameters that no gradient reaches."""
+    """The failures, and the names of the parameters that no gradient reaches."""
 
     failures: list[Failure]
     unreached: list[str]
@@ -59,7 +58,8 @@ class Outcome(NamedTuple):
 def try_model(module: nn.Module, inputs: Inputs) -> Outcome:
     """Try the gradient, forward mode and double backward in evaluation mode, leaving no trace.
 
-    Without a gradient the other two are not tried.
+    Of failures in forward mode there is only the first, for it ends the pass. Without a gradient
+    nothing else is tried.
 
     Raises
     ------
@@ -71,27 +71,24 @@ def try_model(module: nn.Module, inputs: Inputs) -> Outcome:
         trial, trace = _Trial(network, inputs), _Trace()
         with trace.of(module):
             logits = trial.logits()
-        broken = trace.first_failure("any", trial.gradient, logits)
-        if broken:
-            return Outcome([broken], [])
-        failures = [
-            _failure_on_the_way(trial, trace, logits),
-            trace.first_failure("double backward", trial.double_backward, logits),
-        ]
+        reason = _reason(trial.gradient, logits)
+        if reason:
+            places = _local_failures("any", trace.steps, trial.gradient_of)
+            return Outcome(places or [Failure("any", "", "", reason)], [])
+        forward = _forward_failure(trial, trace.steps, logits)
+        double = _local_failures("double backward", trace.steps, trial.double_backward_of)
         trained = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-        parts = zip(trained, trial.gradient([logits]), strict=True)
-        return Outcome(
-            [failure for failure in failures if failure],
-            [name for name, part in parts if part is None],
-        )
+        parts = zip(trained, trial.gradient(logits), strict=True)
+        return Outcome(forward + double, [name for name, part in parts if part is None])
 
 
 class _Step(NamedTuple):
-    """Operations that a layer has run one after the other, and the tensors they led to."""
+    """Operations that a layer has run one after the other: a piece of autograd's graph."""
 
     layer: str
     operations: str
     tensors: list[Tensor]
+    origins: list[GradientEdge]
 
 
 class _Trace:
@@ -118,25 +115,6 @@ class _Trace:
                 hooks.enter_context(child.register_forward_hook(partial(self._leave, name)))
             yield
 
-    def first_failure(
-        self, blocks: str, attempt: Callable[[list[Tensor]], object], logits: Float[Tensor, "N K"]
-    ) -> Failure | None:
-        """The first step up to which an attempt fails, if it does so on the logits."""
-        reason = _reason(attempt, [logits])
-        if reason is None:
-            return None
-
-        def fails(length: int) -> bool:  # once it does, it does for every greater length
-            tensors = [tensor for step in self.steps[:length] for tensor in step.tensors]
-            return _reason(attempt, tensors) is not None
-
-        step = self.steps[bisect_left(range(1, len(self.steps)), True, key=fails)]
-        return Failure(blocks, step.layer, step.operations, reason)
-
-    def operations(self, layer: str) -> str:
-        """All that a layer ran."""
-        return " ".join(step.operations for step in self.steps if step.layer == layer)
-
     def _enter(self, layer: str, _: nn.Module, args: Any, kwargs: Any) -> None:
         if self.inside:
             self._note(self.inside[-1], (args, kwargs))
@@ -156,16 +134,23 @@ class _Trace:
             return tensor
 
         map_tensors(keep, values)
-        operations = set()
+        done: dict[Node, None] = {}
         waiting = [tensor.grad_fn for tensor in tensors]
         while waiting:
             node = waiting.pop()
             if node is not None and node not in self._seen:
                 self._seen.add(node)
-                operations.add(node.name())
+                done[node] = None
                 waiting += [before for before, _ in node.next_functions]
-        if operations:
-            self.steps.append(_Step(layer, " ".join(sorted(operations)), tensors))
+        if done:
+            operations = " ".join(sorted({node.name() for node in done}))
+            origins = {
+                GradientEdge(before, place): None
+                for node in done
+                for before, place in node.next_functions
+                if before is not None and (before not in done or not before.next_functions)
+            }
+            self.steps.append(_Step(layer, operations, tensors, list(origins)))
 
 
 class _Trial:
@@ -191,57 +176,60 @@ class _Trial:
             )
         return logits
 
-    def gradient(self, tensors: Sequence[Tensor]) -> list[Tensor | None]:
-        """The gradient of the tensors' mean squares, one part for each parameter."""
-        return self._slopes(_mean_squares(tensors), self._leaves)
+    def gradient(self, logits: Float[Tensor, "N K"]) -> list[Tensor | None]:
+        """The gradient of the logits' mean square, one part for each parameter."""
+        return _slopes(_mean_square([logits]), self._leaves)
 
     def forward_mode(self, logits: Float[Tensor, "N K"]) -> None:
         """J p as a search takes it, against Jᵀ c."""
         p, c = self._draw(self.network.theta), self._draw(logits)
         moved = ForwardMode()(self.network, self._inputs, p)
-        pulled = self._slopes((c * logits).sum(), self._leaves)
+        pulled = _slopes((c * logits).sum(), self._leaves)
         size = moved.norm() + _dot(pulled, pulled).sqrt()
         _agree((c * moved).sum(), _dot(pulled, self.network.split(p)), size)
 
-    def double_backward(self, tensors: Sequence[Tensor]) -> None:
-        """H u against H v, with H the Hessian of the mean squares by parameters and scale.
+    def gradient_of(self, step: _Step) -> None:
+        """The gradient of a step's mean square by what it starts from."""
+        _slopes(_mean_square(step.tensors), step.origins)
 
-        An operation whose gradient is a constant to autograd leaves no second derivative at all,
-        which is symmetric. By the scale of its output there is one, on one side of the diagonal.
+    def double_backward_of(self, step: _Step) -> None:
+        """H u against H v, with H the Hessian of a step's mean square by its origins and a scale.
+
+        An operation whose gradient is a constant to autograd has no second derivative at all, which
+        is symmetric. By the scale of its result there is one, on one side of the diagonal.
         """
         scale = torch.ones((), device=self.network.device, requires_grad=True)
-        leaves = [*self._leaves, scale]
-        slopes = self._slopes(_mean_squares([scale * t for t in tensors]), leaves, True)
-        u, v = ([self._draw(leaf) for leaf in leaves] for _ in range(2))
-        h_u, h_v = (self._slopes(_dot(slopes, vector), leaves) for vector in (u, v))
+        leaves = [*step.origins, get_gradient_edge(scale)]
+        slopes = _slopes(_mean_square([scale * t for t in step.tensors]), leaves, True)
+        u, v = ([None if s is None else self._draw(s) for s in slopes] for _ in range(2))
+        h_u, h_v = (_slopes(_dot(slopes, vector), leaves) for vector in (u, v))
         size = (_dot(h_u, h_u) + _dot(h_v, h_v)).sqrt()
         _agree(_dot(h_u, v), _dot(h_v, u), size)
-
-    def _slopes(
-        self, value: Float[Tensor, ""], leaves: Sequence[Tensor], create_graph: bool = False
-    ) -> list[Tensor | None]:
-        return list(
-            torch.autograd.grad(
-                value, leaves, retain_graph=True, create_graph=create_graph, allow_unused=True
-            )
-        )
 
     def _draw(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._random, device=like.device, dtype=like.dtype)
 
 
-def _failure_on_the_way(
-    trial: _Trial, trace: _Trace, logits: Float[Tensor, "N K"]
-) -> Failure | None:
+def _forward_failure(
+    trial: _Trial, steps: Sequence[_Step], logits: Float[Tensor, "N K"]
+) -> list[Failure]:
     """Forward mode fails within a layer, or its result is wrong, which shows only at the end."""
     reason = _reason(trial.forward_mode, logits)  # without hooks, which turn fast paths off
     if reason is None:
-        return None
+        return []
     again = _Trace()
     with again.of(trial.network.module):
         _reason(trial.forward_mode, logits)
     layer = again.inside[-1] if again.inside else ""
-    return Failure("forward mode", layer, trace.operations(layer), reason)
+    operations = " ".join(step.operations for step in steps if step.layer == layer)
+    return [Failure("forward mode", layer, operations, reason)]
+
+
+def _local_failures(
+    blocks: str, steps: Sequence[_Step], attempt: Callable[[_Step], None]
+) -> list[Failure]:
+    reasons = [(step, _reason(attempt, step)) for step in steps]
+    return [Failure(blocks, s.layer, s.operations, reason) for s, reason in reasons if reason]
 
 
 def _reason(attempt: Callable[[Any], object], argument: object) -> str | None:
@@ -253,7 +241,19 @@ def _reason(attempt: Callable[[Any], object], argument: object) -> str | None:
     return None
 
 
-def _mean_squares(tensors: Sequence[Tensor]) -> Float[Tensor, ""]:
+def _slopes(
+    value: Float[Tensor, ""],
+    by: Sequence[Tensor] | Sequence[GradientEdge],
+    create_graph: bool = False,
+) -> list[Tensor | None]:
+    return list(
+        torch.autograd.grad(
+            value, by, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
+    )
+
+
+def _mean_square(tensors: Sequence[Tensor]) -> Float[Tensor, ""]:
     return torch.stack([tensor.square().mean() for tensor in tensors]).sum()
 
 

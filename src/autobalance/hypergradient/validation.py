@@ -188,21 +188,27 @@ def inspect_model(model: nn.Module, inputs: Inputs) -> list[Finding]:
 
 
 def _failed(failures: Sequence[Failure]) -> list[Finding]:
-    """One finding for each cause in a layer, whatever it blocks."""
-    blocks: dict[tuple[str, str, str], set[str]] = {}
+    """One finding for each cause, at the first of the layers that have it."""
+    layers: dict[tuple[str, str], list[str]] = {}
+    blocks: dict[tuple[str, str], set[str]] = {}
     for failure in failures:
-        blocks.setdefault(_cause(failure), set()).add(failure.blocks)
-    return [Finding(*cause, frozenset(ways)) for cause, ways in blocks.items()]
+        cause = _cause(failure)
+        layers.setdefault(cause, []).append(failure.layer)
+        blocks.setdefault(cause, set()).add(failure.blocks)
+    return [
+        finding
+        for cause in layers
+        for finding in _grouped(layers[cause], *cause, frozenset(blocks[cause]))
+    ]
 
 
-def _cause(failure: Failure) -> tuple[str, str, str]:
-    layer = _shown(failure.layer)
+def _cause(failure: Failure) -> tuple[str, str]:
+    """What it is and its remedy."""
     for text in (failure.reason, failure.operations):
         for pattern, what, remedy in _CAUSES:
             if re.search(pattern, text, re.IGNORECASE):
-                return layer, what, remedy
-    what = f"an operation that fails ({failure.reason})"
-    return layer, what, _REMEDIES[failure.blocks]
+                return what, remedy
+    return f"an operation that fails ({failure.reason})", _REMEDIES[failure.blocks]
 
 
 def _sharded(model: nn.Module) -> list[Finding]:

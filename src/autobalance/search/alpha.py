@@ -15,6 +15,7 @@ from torch import Tensor
 from autobalance.space import LossValues, SearchSpace
 
 OptimizerFactory = Callable[[list[Tensor]], torch.optim.Optimizer]
+ScheduleFactory = Callable[[torch.optim.Optimizer], Any]
 
 
 class MovingAlpha:
@@ -26,17 +27,26 @@ class MovingAlpha:
         From α to the loss.
     optimizer
         Makes an optimizer of the parts.
+    schedule
+        Makes a schedule of its learning rate, stepped after each move.
     pull
         Strength c of a pull c/2 ‖α‖² towards the start, without the ridge.
     """
 
-    def __init__(self, space: SearchSpace, optimizer: OptimizerFactory, pull: float = 0.0) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        optimizer: OptimizerFactory,
+        schedule: ScheduleFactory | None = None,
+        pull: float = 0.0,
+    ) -> None:
         self.space = space
         self.pull = pull
         sizes = {name: each.size for name, each in space.dictionaries.items()}
         sizes |= {"ridge": 1} if space.search_ridge else {}
         self.parts = {name: torch.zeros(size, dtype=torch.float64) for name, size in sizes.items()}
         self.optimizer = optimizer(list(self.parts.values()))
+        self.schedule = None if schedule is None else schedule(self.optimizer)
 
     @property
     def vector(self) -> Float[ndarray, "A"]:
@@ -84,6 +94,8 @@ class MovingAlpha:
             for name, part in self.parts.items():
                 part.copy_(before[name])
             self.optimizer.load_state_dict(memory)
+        elif self.schedule is not None:
+            self.schedule.step()
         return within
 
     def slow_down(self) -> None:
@@ -112,10 +124,16 @@ class MovingAlpha:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed search needs."""
-        return {"parts": dict(self.parts), "optimizer": self.optimizer.state_dict()}
+        return {
+            "parts": dict(self.parts),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         for name, part in self.parts.items():
             part.copy_(state["parts"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])

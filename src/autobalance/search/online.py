@@ -42,7 +42,7 @@ from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tan
 from autobalance.hypergradient.validation import check_model
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
-from autobalance.search.alpha import MovingAlpha, OptimizerFactory
+from autobalance.search.alpha import MovingAlpha, OptimizerFactory, ScheduleFactory
 from autobalance.search.running_objective import RunningObjective
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
@@ -130,6 +130,8 @@ class OnlineSearch:
         How often and how.
     optimizer
         Makes the optimizer of α from its tensors; by default Adam with ``settings.learning_rate``.
+    schedule
+        Makes a schedule of that optimizer, stepped after each move; by default the rate stays.
     trained_by
         The network's optimizer, for its weight decay, which is part of the curvature.
 
@@ -153,6 +155,7 @@ class OnlineSearch:
         parametrisation: str = "exp",
         settings: OnlineSettings | None = None,
         optimizer: OptimizerFactory | None = None,
+        schedule: ScheduleFactory | None = None,
         trained_by: torch.optim.Optimizer | None = None,
     ) -> None:
         if loss.design is None:
@@ -172,7 +175,10 @@ class OnlineSearch:
         bound = parsed.bind(start.counts, "drop")
         self.objective = self._running(bound)
         self.alpha = MovingAlpha(
-            self.space, optimizer or _adam(self.settings.learning_rate), self.settings.pull
+            self.space,
+            optimizer or _adam(self.settings.learning_rate),
+            schedule,
+            self.settings.pull,
         )
         self.iteration = 0
         self.failures = 0
@@ -305,7 +311,8 @@ class OnlineSearch:
 
     def _running(self, objective: BoundObjective) -> RunningObjective:
         settings = self.settings
-        whole = isinstance(self.held_out, Sequence) and len(self.held_out) == 1
+        one_batch = isinstance(self.held_out, Sequence) and len(self.held_out) == 1
+        whole = one_batch or getattr(self.held_out, "whole", False)
         options: dict[str, Any] = {"memory": 0.0} if whole else {}
         return RunningObjective(
             objective,

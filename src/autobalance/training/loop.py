@@ -1,0 +1,173 @@
+"""A training run, epoch by epoch, that can be stopped at any moment and resumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from autobalance.batches import Batch, logits_of, model_arguments
+from autobalance.errors import SearchError
+from autobalance.losses.parametric import ParametricCrossEntropy
+from autobalance.search.online import OnlineSearch
+from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
+from autobalance.training.examples import Examples
+from autobalance.training.sampling import ShuffledBatches
+from autobalance.training.settings import TrainingSettings
+
+_EVALUATED_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch did: its mean training loss, and the held-out cell errors (K, G) at its end."""
+
+    number: int
+    learning_rate: float
+    train_loss: float
+    cell_errors: list[list[float]] | None
+
+
+OnEpoch = Callable[[Epoch], None]
+
+
+class Training:
+    """One network in training, with a search beside it or without.
+
+    Parameters
+    ----------
+    model
+        On its device, with its first weights.
+    loss
+        What it is trained with, on the same device.
+    batches
+        The training batches of an epoch.
+    settings
+        Optimizer and schedule.
+    monitor
+        Called after every epoch for the held-out cell errors, if anything.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: ParametricCrossEntropy,
+        batches: ShuffledBatches,
+        settings: TrainingSettings,
+        monitor: Callable[[], list[list[float]]] | None = None,
+    ) -> None:
+        self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
+        self.optimizer = settings.make_optimizer(model)
+        self._by_epoch = settings.scheduler is not None
+        if settings.scheduler is not None:
+            self.schedule = settings.scheduler(self.optimizer)
+        else:
+            steps = settings.epochs * len(batches)
+            self.schedule = settings.make_schedule(self.optimizer, steps)
+        self.monitor = monitor
+        self.search: OnlineSearch | None = None
+        self.history: list[Epoch] = []
+        self.device = next(model.parameters()).device
+
+    def run(self, checkpoints: Checkpoints | None = None, on_epoch: OnEpoch | None = None) -> None:
+        """Train to the last epoch, from the newest checkpoint if there is one.
+
+        Raises
+        ------
+        SearchError
+            If the training loss is not finite, or the search gives up.
+        ArtifactError
+            If a checkpoint cannot be written, or none can be read.
+        """
+        found = None if checkpoints is None else checkpoints.load()
+        if found is not None:
+            self.load_state_dict(found[1])
+        for number in range(len(self.history) + 1, self.settings.epochs + 1):
+            self.history.append(self._epoch(number))
+            if checkpoints is not None:
+                checkpoints.save(number, self.state_dict())
+            if on_epoch is not None:
+                on_epoch(self.history[-1])
+
+    def _epoch(self, number: int) -> Epoch:
+        self.model.train()
+        if self.search is not None:
+            self.search.forget_batches()
+        total = torch.zeros((), device=self.device)
+        count = 0
+        for item in self.batches:
+            batch = item.to(self.device)
+            self.optimizer.zero_grad(set_to_none=True)
+            value = self.loss(forward(self.model, batch), batch.targets, batch.groups)
+            value.backward()
+            self.optimizer.step()
+            if not self._by_epoch:
+                self.schedule.step()
+            total += value.detach() * len(batch.targets)
+            count += len(batch.targets)
+            if self.search is not None:
+                self.search.step(*batch)
+        if self._by_epoch:
+            self.schedule.step()
+        mean = float(total) / count
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        if not math.isfinite(mean):
+            raise SearchError(
+                f"the training loss is not finite in epoch {number}; lower the learning rate "
+                f"({rate:.2g} now) or lengthen its warm-up"
+            )
+        return Epoch(number, rate, mean, None if self.monitor is None else self.monitor())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs to go on bit for bit."""
+        return {
+            "model": self.model.state_dict(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "batches": self.batches.state_dict(),
+            "search": None if self.search is None else self.search.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "random": rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.model.load_state_dict(state["model"])
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.load_state_dict(state["batches"])
+        if self.search is not None:
+            self.search.load_state_dict(state["search"])
+        self.history = [Epoch(**entry) for entry in state["history"]]
+        set_rng_state(state["random"])
+
+
+def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:
+    """Logits of a batch."""
+    positional, named = model_arguments(batch.inputs)
+    return logits_of(model(*positional, **named))
+
+
+@torch.no_grad()
+def predict_logits(
+    model: nn.Module, examples: Examples, index: Tensor, size: int = _EVALUATED_AT_ONCE
+) -> Float[Tensor, "M K"]:
+    """Logits of examples in evaluation mode, on the CPU; the model's mode stays."""
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        parts = [
+            forward(model, examples.batch(part).to(device)).float().cpu()
+            for part in torch.split(index, size)
+        ]
+    finally:
+        model.train(training)
+    return torch.cat(parts)

@@ -1,0 +1,112 @@
+"""Which examples make up a batch, from random streams that a checkpoint can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Integer
+from numpy import ndarray
+from torch import Tensor
+
+from autobalance.batches import Batch
+from autobalance.training.examples import Examples
+
+
+class ShuffledBatches:
+    """Every example once an epoch, in a new order each time.
+
+    An incomplete batch at the end is kept, unless it holds a single example, which BatchNorm
+    cannot train on.
+
+    Parameters
+    ----------
+    examples, index
+        The examples at these positions.
+    size
+        Examples in a batch.
+    seed
+        Of the orders.
+    """
+
+    def __init__(
+        self, examples: Examples, index: Integer[Tensor, "M"], size: int, seed: int
+    ) -> None:
+        self._examples, self._index, self._size = examples, index, size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self._index), self._size)
+        return whole + (rest > 1 or whole == 0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.randperm(len(self._index), generator=self._generator)
+        for batch in torch.split(self._index[order], self._size)[: len(self)]:
+            yield self._examples.batch(batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random stream, between two epochs."""
+        return {"generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._generator.set_state(state["generator"])
+
+
+class StratifiedBatches:
+    """Batches without end that show all (class, group) cells alike.
+
+    Each cell gives the same number of examples, drawn without repetition, or all it has; with more
+    cells than the batch holds, a fresh random subset of the cells gives one each. Uniform batches
+    would leave the rare cells, which matter most, with one or two examples.
+
+    Parameters
+    ----------
+    examples, index
+        The examples at these positions.
+    size
+        Examples in a batch, about. A part that has no more is the batch every time.
+    seed
+        Of the draws.
+    """
+
+    def __init__(
+        self, examples: Examples, index: Integer[Tensor, "M"], size: int, seed: int
+    ) -> None:
+        self._examples, self._index, self._size = examples, index, size
+        self._generator = torch.Generator().manual_seed(seed)
+        cells = examples.cells[index.numpy()]
+        order = np.argsort(cells, kind="stable")
+        starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
+        self._members: list[ndarray] = np.split(index.numpy()[order], starts[1:])
+
+    @property
+    def whole(self) -> bool:
+        """Whether a batch is everything there is."""
+        return len(self._index) <= self._size
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield self._examples.batch(self._index if self.whole else self._draw())
+
+    def _draw(self) -> Integer[Tensor, "B"]:
+        members = self._members
+        if len(members) > self._size:
+            chosen = torch.randperm(len(members), generator=self._generator)[: self._size]
+            members = [members[int(cell)] for cell in chosen]
+        each = self._size // len(members)
+        parts = [
+            cell[torch.randperm(len(cell), generator=self._generator)[:each].numpy()]
+            for cell in members
+        ]
+        return torch.from_numpy(np.concatenate(parts))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random stream."""
+        return {"generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._generator.set_state(state["generator"])

@@ -1,0 +1,97 @@
+"""How a network is trained: the optimizer and the course of its learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from autobalance.errors import DataError
+
+SCHEDULES = ("cosine", "multistep", "constant")
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+SchedulerFactory = Callable[[torch.optim.Optimizer], Any]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Epochs, batches, optimizer and schedule; the defaults are section 3 of the paper, shorter.
+
+    Parameters
+    ----------
+    epochs
+        Of the search, warm-up included, and of the retraining.
+    batch_size
+        Examples in a training batch.
+    learning_rate, momentum, nesterov, weight_decay
+        Of the default optimizer, SGD. The weight decay enters the curvature.
+    schedule
+        ``"cosine"`` to 0, ``"multistep"``, or ``"constant"``, step by step.
+    milestones, decay
+        Shares of the epochs after which a multistep schedule multiplies the rate by ``decay``; by
+        default those of epochs 220 and 260 of 300.
+    warm_up_epochs
+        Epochs in which the rate rises linearly from 0.
+    optimizer
+        Makes another optimizer of the model's parameters.
+    scheduler
+        Makes another schedule of the optimizer, stepped after each epoch, as torch's are.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = (220 / 300, 260 / 300)
+    decay: float = 0.1
+    warm_up_epochs: float = 0.0
+    optimizer: OptimizerFactory | None = None
+    scheduler: SchedulerFactory | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if value < 1 or value != int(value):
+                raise DataError(f"{name} is {value}; use a whole number of at least 1")
+        for name in ("learning_rate", "momentum", "weight_decay", "warm_up_epochs"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise DataError(f"{name} is {value}; it must be finite and not negative")
+        if self.schedule not in SCHEDULES:
+            raise DataError(f"schedule is {self.schedule!r}; use one of {', '.join(SCHEDULES)}")
+
+    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a model's trainable parameters."""
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        if self.optimizer is not None:
+            return self.optimizer(parameters)
+        return torch.optim.SGD(
+            parameters,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+
+    def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+        """Our schedule over ``steps`` optimizer steps, to be stepped after each."""
+        warm_up = steps * self.warm_up_epochs / self.epochs
+        return LambdaLR(optimizer, lambda step: self._share(step, steps, warm_up))
+
+    def _share(self, step: int, steps: int, warm_up: float) -> float:
+        """Share of the learning rate at a step."""
+        if step < warm_up:
+            return (step + 1) / (warm_up + 1)
+        if self.schedule == "cosine":
+            return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1))
+        if self.schedule == "multistep":
+            return self.decay ** sum(step >= share * steps for share in self.milestones)
+        return 1.0
