@@ -29,7 +29,7 @@ from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
 from autobalance.runs.examples import prepare_table
 from autobalance.search.heldout import HELD_OUT_LOSSES
-from autobalance.workbench import SearchSettings
+from autobalance.search.settings import SearchSettings
 from benchmarks.record import write_record
 
 TABLES = ("ann_thyroid", "satimage")

@@ -33,7 +33,7 @@ from autobalance.contest.contenders import OURS
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import recommend
 from autobalance.objectives import Objective
-from autobalance.workbench import SearchSettings
+from autobalance.search.settings import SearchSettings
 from benchmarks.record import write_record
 
 GOALS = {

@@ -34,17 +34,14 @@ from autobalance.baselines.group_dro import group_dro
 from autobalance.baselines.tau_normalisation import tau_normalisation
 from autobalance.baselines.tuning import TunedHead
 from autobalance.baselines.vector_scaling import vector_scaling
+from autobalance.bench import TrainedHead
 from autobalance.counts import Counts
 from autobalance.evaluation import Evaluator, cell_codes
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.search.folds import make_folds
+from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
-from autobalance.workbench import (
-    DEFAULT_PARAMETERS,
-    SearchSettings,
-    TrainedHead,
-    Workbench,
-)
+from autobalance.workbench import DEFAULT_PARAMETERS, Workbench
 from benchmarks.paired import MAX_RUNS, mean_paired_difference
 from benchmarks.record import write_record
 

@@ -10,9 +10,10 @@ from autobalance.errors import DataError
 from autobalance.losses.parametric import adjusted_cross_entropy
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
+from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
-from autobalance.workbench import SearchSettings, Workbench
+from autobalance.workbench import Workbench
 
 
 def a_bench(objective="worst-group", groups=2, rows=300, **settings):

@@ -13,32 +13,29 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from autobalance.bench import DEFAULT_RIDGE
 from autobalance.contest.contenders import OURS
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import recommend
 from autobalance.contest.verdict import Verdict
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
-from autobalance.fitted import FittedLinearHead
+from autobalance.fitted import FittedModel
 from autobalance.labels import Label, as_label
 from autobalance.model import LinearModel
 from autobalance.objectives import Objective
 from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
 from autobalance.search.result import SearchResult
+from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.sensitive import encode_sensitive
 from autobalance.storage import folder_written_at_once
-from autobalance.workbench import (
-    AUTO,
-    DEFAULT_PARAMETERS,
-    DEFAULT_RIDGE,
-    SearchSettings,
-)
+from autobalance.workbench import DEFAULT_PARAMETERS
 
 DESIGN_FILE = "design.json"
 
 
-class AutoBalanceClassifier(FittedLinearHead, ClassifierMixin, BaseEstimator):
+class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     """Linear classifier whose training loss is designed for an objective on held-out folds.
 
     The parametric cross-entropy −w log softmax(δ z + l) is searched by exact bilevel optimisation:
@@ -364,7 +361,7 @@ class AutoBalanceClassifier(FittedLinearHead, ClassifierMixin, BaseEstimator):
                 f"{folder} holds no {cls.__name__} ({error}); check the folder"
             ) from error
         estimator.classes_ = classes
-        estimator.n_features_in_ = model.coef.shape[1]
+        estimator.n_features_in_ = model.n_features
         if names is not None:
             estimator.feature_names_in_ = np.array(names, dtype=object)
         estimator._adopt(model)

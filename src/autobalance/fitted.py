@@ -1,4 +1,4 @@
-"""What a classifier with a trained linear head can do, however it was trained."""
+"""What a classifier with a trained model can do, however it was trained."""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from numpy import ndarray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autobalance.labels import as_label
-from autobalance.model import LinearModel
+from autobalance.model import LinearModel, Model
 
 
-class FittedLinearHead:
+class FittedModel:
     """Decisions and probabilities of a scikit-learn classifier, from its fitted attributes.
 
-    They are ``classes_``, ``coef_``, ``intercept_``, ``temperature_`` and ``calibration_``.
+    A linear head has ``coef_`` and ``intercept_``, a network ``network_``; both have ``classes_``,
+    ``temperature_`` and ``calibration_``.
     """
 
     classes_: ndarray
 
-    def _adopt(self, model: LinearModel) -> None:
-        self.coef_, self.intercept_ = model.coef, model.intercept
+    def _adopt(self, model: Model) -> None:
+        for name in ("coef_", "intercept_", "network_"):
+            vars(self).pop(name, None)
+        if isinstance(model, LinearModel):
+            self.coef_, self.intercept_ = model.coef, model.intercept
+        else:
+            self.network_ = model
         self.temperature_ = model.temperature
         self.calibration_ = model.calibration
 
     @property
-    def _model(self) -> LinearModel:
+    def _model(self) -> Model:
         check_is_fitted(self)
+        if hasattr(self, "network_"):
+            return self.network_.with_calibration(self.temperature_, self.calibration_)
         return LinearModel(
             tuple(as_label(label) for label in self.classes_),
             self.coef_,

@@ -1,4 +1,4 @@
-"""The trained linear head, as plain arrays and as two files that hold no code.
+"""A trained classifier, as plain arrays and as two files that hold no code.
 
 ``model.json`` says what the model is; ``model.safetensors`` holds its numbers. Neither can run
 anything when it is read.
@@ -7,10 +7,11 @@ anything when it is read.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import safetensors.numpy
@@ -21,24 +22,24 @@ from scipy.special import softmax
 from autobalance.calibration import Calibration
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_to_json
-from autobalance.storage import read_json, write_text_atomically
+from autobalance.storage import read_json, write_bytes_atomically, write_text_atomically
 
 FORMAT = "autobalance-model"
-VERSION = 1
+VERSION = 2
+"""The newest that is read; a linear head is written as version 1, which older releases read too."""
 JSON_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 
+Tensors = dict[str, ndarray]
 
-@dataclass(frozen=True, eq=False)
-class LinearModel:
-    """Logits ``x @ coef.T + intercept``; the largest decides.
 
-    Parameters
+class Model(ABC):
+    """Logits of features; the largest decides.
+
+    Attributes
     ----------
     classes
         K labels, in the order of the logits.
-    coef, intercept
-        Shapes (K, D) and (K,), for the features as they are handed in.
     temperature
         Divides the logits in probabilities, fitted on held-out examples; decisions do not change.
     calibration
@@ -46,14 +47,35 @@ class LinearModel:
     """
 
     classes: tuple[Label, ...]
-    coef: Float[ndarray, "K D"]
-    intercept: Float[ndarray, "K"]
-    temperature: float = 1.0
-    calibration: Calibration | None = None
+    temperature: float
+    calibration: Calibration | None
+    version: ClassVar[int] = 1
 
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """D, how many features the model takes."""
+
+    @abstractmethod
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
         """Plain logits of features of shape (N, D)."""
-        return np.asarray(np.asarray(features, dtype=np.float64) @ self.coef.T + self.intercept)
+
+    @abstractmethod
+    def shifted(self, bias: Float[ndarray, "K"]) -> Model:
+        """The model with a constant added to each class's logit."""
+
+    def with_calibration(
+        self, temperature: float | None = None, calibration: Calibration | None = None
+    ) -> Model:
+        """The model with what is given here in place of its own."""
+        given = {"temperature": temperature, "calibration": calibration}
+        changes = {name: value for name, value in given.items() if value is not None}
+        changed: Model = replace(cast(Any, self), **changes)  # every model is a dataclass
+        return changed
+
+    @abstractmethod
+    def parts(self) -> tuple[dict[str, Any], Tensors]:
+        """What the two files hold: plain values for JSON, and arrays."""
 
     def predict(self, features: ndarray) -> Integer[ndarray, "N"]:
         """Class codes in [0, K)."""
@@ -98,41 +120,101 @@ class LinearModel:
         ArtifactError
             If the folder cannot be written.
         """
+        values, tensors = self.parts()
         document = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self.version,
+            **values,
             "classes": [label_to_json(label) for label in self.classes],
-            "features": int(self.coef.shape[1]),
+            "features": self.n_features,
             "temperature": self.temperature,
             "calibration": None if self.calibration is None else self.calibration.to_state(),
             "extra": dict(extra),
         }
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_text_atomically(folder / JSON_FILE, text)
-        try:
-            # save_file has errors of its own for a full disk and hides the file from others
-            (folder / WEIGHTS_FILE).write_bytes(
-                safetensors.numpy.save(
-                    {
-                        "coef": np.ascontiguousarray(self.coef),
-                        "intercept": np.ascontiguousarray(self.intercept),
-                    }
-                )
-            )
-        except OSError as error:
-            raise ArtifactError(
-                f"cannot write the model into {folder} ({error.strerror or error}); "
-                "choose a folder with space and permission"
-            ) from error
+        arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        write_bytes_atomically(folder / WEIGHTS_FILE, safetensors.numpy.save(arrays))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel(Model):
+    """Logits ``x @ coef.T + intercept``.
+
+    Parameters
+    ----------
+    classes
+        K labels, in the order of the logits.
+    coef, intercept
+        Shapes (K, D) and (K,), for the features as they are handed in.
+    temperature, calibration
+        As in :class:`Model`.
+    """
+
+    classes: tuple[Label, ...]
+    coef: Float[ndarray, "K D"]
+    intercept: Float[ndarray, "K"]
+    temperature: float = 1.0
+    calibration: Calibration | None = None
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return int(self.coef.shape[1])
+
+    def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
+        """Plain logits of features of shape (N, D)."""
+        return np.asarray(np.asarray(features, dtype=np.float64) @ self.coef.T + self.intercept)
+
+    def shifted(self, bias: Float[ndarray, "K"]) -> LinearModel:
+        """The model with another intercept."""
+        return replace(self, intercept=self.intercept + bias)
+
+    def parts(self) -> tuple[dict[str, Any], Tensors]:
+        """Nothing but the two arrays."""
+        return {}, {"coef": self.coef, "intercept": self.intercept}
 
     @classmethod
     def read(cls, folder: str | Path) -> tuple[LinearModel, dict[str, Any]]:
-        """Read a model and its ``extra`` back.
+        """Read a linear head and its ``extra`` back.
 
         Raises
         ------
         ArtifactError
-            If a file is missing, damaged, newer than this version, or does not fit the other.
+            As :meth:`SavedParts.read`, and if the files hold no linear head or do not fit.
+        """
+        saved = SavedParts.read(folder)
+        nothing = np.empty(0)
+        coef = saved.tensors.get("coef", nothing)
+        intercept = saved.tensors.get("intercept", nothing)
+        shape = (len(saved.classes), saved.n_features)
+        if coef.shape != shape or intercept.shape != shape[:1]:
+            raise ArtifactError(misfit(folder))
+        model = cls(saved.classes, coef, intercept, saved.temperature, saved.calibration)
+        return model, saved.extra
+
+
+@dataclass(frozen=True, eq=False)
+class SavedParts:
+    """What lies in the two files of a model, read and checked as far as every kind has it."""
+
+    classes: tuple[Label, ...]
+    n_features: int
+    temperature: float
+    calibration: Calibration | None
+    extra: dict[str, Any]
+    document: dict[str, Any]
+    tensors: Tensors
+
+    @classmethod
+    def read(cls, folder: str | Path) -> SavedParts:
+        """Read both files.
+
+        Raises
+        ------
+        ArtifactError
+            If a file is missing, damaged or newer than this version, or holds a number that is not
+            finite.
         """
         path, weights = Path(folder) / JSON_FILE, Path(folder) / WEIGHTS_FILE
         try:
@@ -146,17 +228,29 @@ class LinearModel:
             raise ArtifactError(f"{weights} is missing or damaged ({error}); restore it") from error
         try:
             classes = tuple(label_from_json(value) for value in document["classes"])
-            shape = (len(classes), int(document["features"]))
-            coef, intercept = tensors["coef"], tensors["intercept"]
             temperature = float(document["temperature"])
-            # Earlier models of this version have none, and readers of that time pass it over.
+            # Earlier models have none.
             state = document.get("calibration")
-            calibration = None if state is None else Calibration.from_state(state, len(classes))
-            extra = dict(document["extra"])
+            parts = cls(
+                classes,
+                int(document["features"]),
+                temperature,
+                None if state is None else Calibration.from_state(state, len(classes)),
+                dict(document["extra"]),
+                document,
+                tensors,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} is damaged ({error!r}); restore it") from error
-        finite = np.isfinite(coef).all() and np.isfinite(intercept).all()
-        fits = coef.shape == shape and intercept.shape == shape[:1]
-        if not (fits and finite and 0 < temperature < np.inf):
-            raise ArtifactError(f"{weights} does not fit {path}; restore both from the same run")
-        return cls(classes, coef, intercept, temperature, calibration), extra
+        finite = all(np.isfinite(array).all() for array in tensors.values())
+        if not (finite and 0 < temperature < np.inf):
+            raise ArtifactError(misfit(folder))
+        return parts
+
+
+def misfit(folder: str | Path) -> str:
+    """What is said of two files that do not belong together."""
+    return (
+        f"{Path(folder) / WEIGHTS_FILE} does not fit {Path(folder) / JSON_FILE}; restore both from "
+        "the same run"
+    )

@@ -7,7 +7,8 @@ from autobalance.baselines.direct_search import Strength
 from autobalance.counts import Counts
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
-from autobalance.workbench import SearchSettings, Workbench
+from autobalance.search.settings import SearchSettings
+from autobalance.workbench import Workbench
 
 
 def make_bench(

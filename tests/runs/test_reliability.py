@@ -14,7 +14,8 @@ from autobalance.reliability import expected_calibration_error
 from autobalance.runs.examples import Examples
 from autobalance.runs.reliability import measure_calibration
 from autobalance.search.folds import make_folds
-from autobalance.workbench import SearchSettings, Workbench
+from autobalance.search.settings import SearchSettings
+from autobalance.workbench import Workbench
 
 
 def draw(rng, sizes):

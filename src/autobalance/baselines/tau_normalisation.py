@@ -12,9 +12,10 @@ from torch import Tensor
 
 from autobalance.baselines.direct_search import Values, grid_search
 from autobalance.baselines.tuning import TunedHead, tune
+from autobalance.bench import TrainedHead
 from autobalance.search.heads import LinearHeads
 from autobalance.space import SearchSpace
-from autobalance.workbench import TrainedHead, Workbench
+from autobalance.workbench import Workbench
 
 GRID = {"tau": np.linspace(0, 2, 21).tolist(), "intercept": (0.0, 1.0)}
 """The authors' code tries these τ, all without the intercept."""

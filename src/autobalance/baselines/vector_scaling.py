@@ -11,11 +11,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from autobalance.baselines.tuning import TunedHead
+from autobalance.bench import TrainedHead
+from autobalance.errors import DataError
 from autobalance.model import LinearModel
 from autobalance.posthoc import SMALLEST_SCALE, minimise, tune_bias
 from autobalance.search.heldout import HeldOutRisk
-from autobalance.space import SearchSpace
-from autobalance.workbench import TrainedHead, Workbench
+from autobalance.workbench import Workbench
 
 
 def vector_scaling(
@@ -40,7 +41,9 @@ def vector_scaling(
         What the result is called.
     """
     started = time.perf_counter()
-    held_out = bench.problem(SearchSpace(head.design, {}, True)).held_out
+    if not isinstance(head.model, LinearModel):
+        raise DataError("vector scaling is for linear heads; this one is a network")
+    held_out = bench.held_out_risk()
     logits = head.held_out_logits - head.held_out_logits.mean(1, keepdims=True)
     scale, bias = tune_scaling(held_out, torch.from_numpy(logits))
     logits = scale * logits + bias

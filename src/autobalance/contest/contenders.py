@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
+from autobalance.bench import TrainedHead
 from autobalance.search.result import Evaluation
 from autobalance.space import SearchSpace
-from autobalance.workbench import TrainedHead, Workbench
+from autobalance.workbench import Workbench
 
 OURS = "AutoBalance"
 BASELINE = "Cross-entropy"

@@ -22,7 +22,7 @@ from autobalance.errors import DataError
 from autobalance.objectives import BoundObjective
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
-from autobalance.workbench import AUTO
+from autobalance.search.settings import AUTO
 
 OUTER_FOLDS = 5
 UNTOUCHED_SHARE = 0.25

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from autobalance.bench import DEFAULT_RIDGE
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
@@ -23,15 +24,10 @@ from autobalance.losses.presets import preset
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
+from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
-from autobalance.workbench import (
-    AUTO,
-    DEFAULT_PARAMETERS,
-    DEFAULT_RIDGE,
-    SearchSettings,
-    Workbench,
-)
+from autobalance.workbench import DEFAULT_PARAMETERS, Workbench
 
 
 @dataclass(frozen=True, eq=False)

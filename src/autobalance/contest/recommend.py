@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autobalance.bench import TrainedHead
 from autobalance.contest.contenders import OURS, train_all
 from autobalance.contest.outer import OuterPredictions, outer_folds, predict_left_out
 from autobalance.contest.procedure import Procedure, TrainingData
@@ -14,7 +15,8 @@ from autobalance.errors import DataError, ObjectiveError
 from autobalance.evaluation import Evaluator
 from autobalance.objectives import BoundObjective
 from autobalance.search.result import Evaluation
-from autobalance.workbench import AUTO, TrainedHead, Workbench
+from autobalance.search.settings import AUTO
+from autobalance.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 

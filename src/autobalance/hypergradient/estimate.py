@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from autobalance.batches import Batch
+from autobalance.batches import Batch, Inputs, map_tensors
 from autobalance.hypergradient.damped_cg import CG
 from autobalance.hypergradient.gauss_newton import GaussNewton, LinearOperator
 from autobalance.hypergradient.hessian import Hessian
@@ -86,7 +86,7 @@ def hypergradient(
     """Differentiate the held-out objective by the parameters of the training loss.
 
     The model is left as it was: parameters, buffers, modes and random streams. One batch is in
-    memory at a time.
+    memory at a time, held-out examples no more than the largest training batch has.
 
     Parameters
     ----------
@@ -125,7 +125,9 @@ def hypergradient(
     solver = CG() if solver is None else solver
     network, held_out = Network(model, mode, seed), Network(model)
     with held_out.undisturbed():
-        value, right = objective_gradient(held_out, objective, validation_batches)
+        # Training has shown that the graph of as many examples as it takes at once fits.
+        piece = max(len(batch.targets) for batch in train_batches)
+        value, right = objective_gradient(held_out, objective, validation_batches, piece)
 
     def draw(number: int) -> LinearOperator:
         place = number % len(train_batches)
@@ -154,26 +156,37 @@ def hypergradient(
 
 
 def objective_gradient(
-    network: Network, objective: BatchObjective, batches: Sequence[Batch]
+    network: Network,
+    objective: BatchObjective,
+    batches: Sequence[Batch],
+    piece: int | None = None,
 ) -> tuple[float, Float[Tensor, "P"]]:
-    """The objective and its gradient v by θ; several batches take two passes, one at a time."""
+    """The objective and its gradient v by θ, the graph of ``piece`` examples in memory at a time.
+
+    All but the last piece take two passes; by default a piece is a batch.
+    """
     leaves = network.leaves()
-    if len(batches) == 1:
-        logits = network.logits(batches[0].inputs, leaves)
-        value, cotangent = _at_logits(objective, logits, batches)
-        return value, flat(
-            torch.autograd.grad(logits, leaves, cotangent, allow_unused=True), leaves
-        )
+    pieces = [inputs for batch in batches for inputs in _pieces(batch, piece)]
     with torch.no_grad():
-        parts = [network.logits(batch.inputs, leaves) for batch in batches]
+        parts = [network.logits(inputs, leaves) for inputs in pieces[:-1]]
+    logits = network.logits(pieces[-1], leaves)
+    parts.append(logits.detach())
     value, cotangent = _at_logits(objective, torch.cat(parts), batches)
-    total = torch.zeros_like(network.theta)
-    for batch, part in zip(
-        batches, torch.split(cotangent, [len(part) for part in parts]), strict=True
-    ):
-        logits = network.logits(batch.inputs, leaves)
+    *others, last = torch.split(cotangent, [len(part) for part in parts])
+    total = flat(torch.autograd.grad(logits, leaves, last, allow_unused=True), leaves)
+    for inputs, part in zip(pieces, others, strict=False):
+        logits = network.logits(inputs, leaves)
         total += flat(torch.autograd.grad(logits, leaves, part, allow_unused=True), leaves)
     return value, total
+
+
+def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
+    """The inputs of a batch, at most ``size`` examples at a time."""
+    n = len(batch.targets)
+    return [
+        map_tensors(lambda leaf, start=start: leaf[start : start + (size or n)], batch.inputs)
+        for start in range(0, n, size or n)
+    ]
 
 
 def _at_logits(

@@ -14,7 +14,7 @@ cross-entropy has closed forms.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,7 @@ LossFunction = Callable[[Tensor, Batch], Tensor]
 """From logits (B, K) and their batch to the mean loss, differentiable."""
 
 
+@runtime_checkable
 class LogitLoss(Protocol):
     """A training loss with parameters α, seen from the logits."""
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from autobalance.batches import Inputs, logits_of, map_tensors, model_arguments
-from autobalance.hypergradient.validation import unwrap
+from autobalance.hypergradient.wrappers import unwrap
 
 MODES = ("eval", "train")
 
@@ -39,10 +39,7 @@ class Network:
         self.module = unwrap(model)
         self.mode = mode
         self.seed = seed
-        trained = [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
-        self._names = [name for name, _ in trained]
-        self._fixed = [(n, p) for n, p in self.module.named_parameters() if not p.requires_grad]
-        self._trained = [parameter for _, parameter in trained]
+        self._trained = [p for p in self.module.parameters() if p.requires_grad]
         self._shapes = [parameter.shape for parameter in self._trained]
         self._sizes = [parameter.numel() for parameter in self._trained]
 
@@ -93,13 +90,31 @@ class Network:
         draw: int = 0,
     ) -> Float[Tensor, "B K"]:
         """Logits at ``parameters``, one tensor each; a ``draw`` has one dropout mask throughout."""
-        state = dict(zip(self._names, parameters, strict=True))
-        state |= {name: _widened(parameter) for name, parameter in self._fixed}
-        state |= {name: _widened(buffer.clone()) for name, buffer in self.module.named_buffers()}
+        state = self._state(parameters)
         if self.mode == "train":
             torch.manual_seed(self.seed + draw)
         positional, named = model_arguments(map_tensors(_widened, inputs))
-        return logits_of(functional_call(self.module, state, positional, named))
+        output = functional_call(self.module, state, positional, named, tie_weights=False)
+        return logits_of(output)
+
+    def _state(self, parameters: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Every parameter and a copy of every buffer, by each of its places.
+
+        A place has one name even if its module has two: ``functional_call`` would swap the second
+        for the first, and leave it in the model.
+        """
+        values = dict(zip(map(id, self._trained), parameters, strict=True))
+        state: dict[str, Tensor] = {}
+        for prefix, part in self.module.named_modules(prefix="module"):
+            for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+                if id(parameter) not in values:
+                    values[id(parameter)] = _widened(parameter)
+                state[f"{prefix}.{name}"] = values[id(parameter)]
+            for name, buffer in part.named_buffers(recurse=False, remove_duplicate=False):
+                if id(buffer) not in values:
+                    values[id(buffer)] = _widened(buffer.clone())
+                state[f"{prefix}.{name}"] = values[id(buffer)]
+        return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def flat(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Float[Tensor, "P"]:

@@ -78,11 +78,10 @@ class Neumann:
     ) -> tuple[Float[Tensor, "P"] | None, int]:
         """Σ (I − ηH)^j v, or ``None`` where a term grows, and the products it took."""
         term, total, size = right, right.clone(), right.norm()
-        operator = draws(0)
+        fixed = draws(0) if self.batches == "fixed" else None
         for j in range(self.terms):
-            if self.batches == "fresh" and j > 0:
-                operator = draws(j)
-            term = term - step * operator(term)
+            # The operator of a fresh batch gets no name: it would keep its graph beside the next.
+            term = term - step * (fixed or draws(j))(term)
             previous, size = size, term.norm()
             if not bool(size <= _GROWTH * previous):  # so also for NaN
                 return None, j + 1

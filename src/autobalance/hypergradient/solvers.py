@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -32,6 +32,7 @@ class Solution(NamedTuple):
     residual: float = math.nan
 
 
+@runtime_checkable
 class Solver(Protocol):
     """Solves H p = v."""
 

@@ -7,7 +7,7 @@ of a BatchNorm in training mode gives wrong numbers without an error.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from autobalance.batches import Inputs
 from autobalance.hypergradient.network import Network
 
 
+@runtime_checkable
 class Tangent(Protocol):
     """How the logits of a batch move along a vector."""
 

@@ -9,7 +9,7 @@ that is wrong without an error fails them.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from autobalance.hypergradient.network import Network
 from autobalance.hypergradient.tangent import ForwardMode
 
 _TOLERANCE = 1e-2  # TF32 is right to 1e-3; a wrong derivative is off by far more
+_PROBES = 4  # one random product may happen to agree
 
 
 class Failure(NamedTuple):
@@ -101,7 +102,7 @@ class _Trace:
     def __init__(self) -> None:
         self.steps: list[_Step] = []
         self.inside: list[str] = []
-        self._seen: set[Node] = set()
+        self._step_of: dict[Node, int] = {}
 
     @contextmanager
     def of(self, module: nn.Module) -> Iterator[None]:
@@ -138,19 +139,26 @@ class _Trace:
         waiting = [tensor.grad_fn for tensor in tensors]
         while waiting:
             node = waiting.pop()
-            if node is not None and node not in self._seen:
-                self._seen.add(node)
+            if node is not None and node not in self._step_of:
+                self._step_of[node] = len(self.steps)
                 done[node] = None
                 waiting += [before for before, _ in node.next_functions]
         if done:
             operations = " ".join(sorted({node.name() for node in done}))
-            origins = {
-                GradientEdge(before, place): None
-                for node in done
-                for before, place in node.next_functions
-                if before is not None and (before not in done or not before.next_functions)
-            }
-            self.steps.append(_Step(layer, operations, tensors, list(origins)))
+            self.steps.append(_Step(layer, operations, tensors, self._origins(done)))
+
+    def _origins(self, done: Collection[Node]) -> list[GradientEdge]:
+        """Where a step's own piece of the graph begins: new parameters and the step before it.
+
+        Results of earlier steps are left out, for the way back to them may lead through others.
+        """
+        starts: dict[GradientEdge, int] = {}
+        for node in done:
+            for before, place in node.next_functions:
+                if before is not None and (before not in done or not before.next_functions):
+                    starts[GradientEdge(before, place)] = self._step_of[before]
+        latest = max((step for edge, step in starts.items() if edge.node not in done), default=0)
+        return [edge for edge, step in starts.items() if step >= latest]
 
 
 class _Trial:
@@ -182,11 +190,15 @@ class _Trial:
 
     def forward_mode(self, logits: Float[Tensor, "N K"]) -> None:
         """J p as a search takes it, against Jᵀ c."""
-        p, c = self._draw(self.network.theta), self._draw(logits)
+        p = self._draw(self.network.theta)
         moved = ForwardMode()(self.network, self._inputs, p)
-        pulled = _slopes((c * logits).sum(), self._leaves)
-        size = moved.norm() + _dot(pulled, pulled).sqrt()
-        _agree((c * moved).sum(), _dot(pulled, self.network.split(p)), size)
+        probes = [self._draw(logits) for _ in range(_PROBES)]
+        pulled = [_slopes((c * logits).sum(), self._leaves) for c in probes]
+        _agree(
+            torch.stack([(c * moved).sum() for c in probes]),
+            torch.stack([_dot(slopes, self.network.split(p)) for slopes in pulled]),
+            moved.norm() + _dot(pulled[0], pulled[0]).sqrt(),
+        )
 
     def gradient_of(self, step: _Step) -> None:
         """The gradient of a step's mean square by what it starts from."""
@@ -201,10 +213,15 @@ class _Trial:
         scale = torch.ones((), device=self.network.device, requires_grad=True)
         leaves = [*step.origins, get_gradient_edge(scale)]
         slopes = _slopes(_mean_square([scale * t for t in step.tensors]), leaves, True)
-        u, v = ([None if s is None else self._draw(s) for s in slopes] for _ in range(2))
-        h_u, h_v = (_slopes(_dot(slopes, vector), leaves) for vector in (u, v))
-        size = (_dot(h_u, h_u) + _dot(h_v, h_v)).sqrt()
-        _agree(_dot(h_u, v), _dot(h_v, u), size)
+        probes = [
+            [None if slope is None else self._draw(slope) for slope in slopes]
+            for _ in range(_PROBES)
+        ]
+        products = [_slopes(_dot(slopes, vector), leaves) for vector in probes]
+        table = torch.stack(
+            [torch.stack([_dot(product, vector) for vector in probes]) for product in products]
+        )
+        _agree(table, table.T, _dot(products[0], products[0]).sqrt())
 
     def _draw(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._random, device=like.device, dtype=like.dtype)
@@ -262,7 +279,7 @@ def _dot(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> Float[Tensor
     return torch.stack(products).sum()
 
 
-def _agree(a: Float[Tensor, ""], b: Float[Tensor, ""], size: Float[Tensor, ""]) -> None:
+def _agree(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"], size: Float[Tensor, ""]) -> None:
     """Compare products with random vectors of unit variance, which are about ``size``."""
-    if bool((a - b).abs() > _TOLERANCE * size):
+    if bool(((a - b).abs() > _TOLERANCE * size).any()):
         raise ArithmeticError("it gives wrong numbers without an error")

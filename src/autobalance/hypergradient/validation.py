@@ -13,19 +13,17 @@ import re
 import warnings
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from autobalance.batches import Inputs
 from autobalance.errors import SearchError
-
-if TYPE_CHECKING:
-    from autobalance.hypergradient.trials import Failure
+from autobalance.hypergradient.trials import Failure, try_model
+from autobalance.hypergradient.wrappers import unwrap
 
 _ROOT = "the model"
-_SILENT = "look for detach(), no_grad() or reentrant checkpointing in its forward pass"
 
 _CAUSES = (  # what operations and messages are called, what that is, and its remedy
     (
@@ -88,20 +86,6 @@ class Finding(NamedTuple):
         return f"{self.layer} has {self.what}{ways and f', which rules out {ways}'}; {self.remedy}"
 
 
-def unwrap(model: nn.Module) -> nn.Module:
-    """The module inside ``torch.compile``, DistributedDataParallel and DataParallel, however deep.
-
-    It shares its parameters with the wrapper. Fully sharded modules are left as they are.
-    """
-    while True:
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif "_orig_mod" in model._modules:
-            model = model.get_submodule("_orig_mod")
-        else:
-            return model
-
-
 def check_model(model: nn.Module, inputs: Inputs, needs: Collection[str]) -> list[Finding]:
     """Refuse a model that a search with these needs cannot serve.
 
@@ -134,9 +118,9 @@ def check_model(model: nn.Module, inputs: Inputs, needs: Collection[str]) -> lis
 def inspect_model(model: nn.Module, inputs: Inputs) -> list[Finding]:
     """Try on one batch what a search does, in evaluation mode, and say what fails and where.
 
-    For each of the gradient, forward mode and double backward the first layer that fails, or gives
-    wrong numbers, is named; there may be others behind it. Parameters, buffers, modes, hooks and
-    random streams stay as they were.
+    A finding names the first layer that fails, or gives wrong numbers, for one cause. Forward mode
+    ends at its first failure, so there another cause may come to light once that one is gone.
+    Parameters, buffers, modes, hooks and random streams stay as they were.
 
     Parameters
     ----------
@@ -156,8 +140,6 @@ def inspect_model(model: nn.Module, inputs: Inputs) -> list[Finding]:
     SearchError
         If no parameter is trainable, none reaches the logits, or the output has no logits (N, K).
     """
-    from autobalance.hypergradient.trials import try_model  # which itself needs `unwrap`
-
     inner = unwrap(model)
     sharded = _sharded(inner)
     if sharded:
@@ -182,7 +164,7 @@ def inspect_model(model: nn.Module, inputs: Inputs) -> list[Finding]:
         *_grouped(
             [name.rpartition(".")[0] for name in unreached],
             "parameters that no gradient reaches",
-            f"unless that is meant, {_SILENT}",
+            "unless that is meant, look for detach(), no_grad() or reentrant checkpointing",
         ),
     ]
 
@@ -277,5 +259,7 @@ def _grouped(
 
 def _shown(name: str) -> str:
     """The layer as its author knows it: without what compiles or parametrises it."""
-    parts = name.partition("parametrizations")[0].split(".")
-    return ".".join(part for part in parts if part not in {"", "_orig_mod"}) or _ROOT
+    parts = [part for part in name.split(".") if part != "_orig_mod"]
+    if "parametrizations" in parts:
+        parts = parts[: parts.index("parametrizations")]
+    return ".".join(parts) or _ROOT

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import autobalance
+from autobalance.bench import TrainedHead
 from autobalance.contest.contenders import OURS, closed_forms
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import Listener, recommend
@@ -36,7 +37,8 @@ from autobalance.runs.watch import Watch
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, SearchResult
-from autobalance.workbench import AUTO, DEFAULT_PARAMETERS, SearchSettings, TrainedHead
+from autobalance.search.settings import AUTO, SearchSettings
+from autobalance.workbench import DEFAULT_PARAMETERS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from autobalance.data.encoder import TableEncoder
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_text, label_to_json
-from autobalance.model import LinearModel
+from autobalance.model import Model
+from autobalance.models.factory import Factory
+from autobalance.network_model import read_model
 from autobalance.report import render_report
 from autobalance.runs.columns import Columns
 from autobalance.search.result import Evaluation
@@ -45,7 +47,7 @@ class SavedModel:
         What the loss was designed for.
     """
 
-    model: LinearModel
+    model: Model
     encoder: TableEncoder
     columns: Columns
     objective: str
@@ -64,8 +66,8 @@ class SavedModel:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> SavedModel:
-        """Read the model of a run.
+    def read(cls, folder: Path, factory: Factory | None = None) -> SavedModel:
+        """Read the model of a run; ``factory`` makes a network of the user's own code.
 
         Raises
         ------
@@ -76,7 +78,7 @@ class SavedModel:
             raise ArtifactError(
                 f"{folder} is not a folder; name the one that autobalance fit wrote"
             )
-        model, extra = LinearModel.read(folder)
+        model, extra = read_model(folder, factory)
         try:
             saved = cls(
                 model,
@@ -90,7 +92,7 @@ class SavedModel:
                 f"the model in {folder} is damaged or was not written by autobalance fit "
                 f"({error!r}); fit it again"
             ) from error
-        if len(saved.encoder.feature_names) != model.coef.shape[1]:
+        if len(saved.encoder.feature_names) != model.n_features:
             raise ArtifactError(
                 f"the model in {folder} is damaged (its encoder makes another number of features); "
                 "fit it again"
@@ -133,7 +135,7 @@ class FinishedRun:
             ) from error
 
 
-def read_design(folder: Path, model: LinearModel) -> LossDesign:
+def read_design(folder: Path, model: Model) -> LossDesign:
     """Read the designed loss of a run, which knows the groups and their counts.
 
     Raises

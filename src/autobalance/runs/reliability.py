@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.special import softmax
 
+from autobalance.bench import TrainedHead
 from autobalance.calibration import (
     BALANCED,
     TRAIN,
@@ -19,7 +20,7 @@ from autobalance.calibration import (
 )
 from autobalance.reliability import reliability_curve
 from autobalance.runs.examples import Examples
-from autobalance.workbench import TrainedHead, Workbench
+from autobalance.workbench import Workbench
 
 TEST_SPLIT = "test split"
 CROSS_FITTED = "held-out folds, cross-fitted"

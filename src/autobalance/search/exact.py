@@ -122,15 +122,14 @@ class ExactProblem:
             tolerance=tolerance,
         )
         self._fold, self._row = torch.from_numpy(folds.fold), torch.from_numpy(folds.row)
-        seen = np.zeros(space.counts.values.shape, dtype=bool)
-        seen[target[folds.row], group[folds.row]] = True
-        self.held_out = HeldOutRisk(
-            y[self._row],
-            g[self._row],
-            torch.from_numpy(sample_weight)[self._row],
-            objective.on_held_out(seen, space.counts),
-            [constraint.on_held_out(seen, space.counts) for constraint in constraints],
-            row=self._row,
+        self.held_out = HeldOutRisk.of_folds(
+            target,
+            group,
+            sample_weight,
+            folds,
+            objective,
+            space.counts,
+            constraints,
             sharpness=sharpness,
             loss=held_out_loss,
             profile_temperature=profile_temperature,

@@ -17,13 +17,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
+from numpy import ndarray
 from torch import Tensor
 
+from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.objectives import BoundObjective
 from autobalance.search.constraints import AugmentedLagrangian, BoundConstraint
+from autobalance.search.folds import Folds
 
 HELD_OUT_LOSSES = ("error", "cross-entropy")
 _SHARPER = 2.0
@@ -115,6 +119,43 @@ class HeldOutRisk:
             self._shape
         )
         self.variance = objective.estimation_variance(effective.numpy(), self.frequencies.numpy())
+
+    @classmethod
+    def of_folds(
+        cls,
+        y: Integer[ndarray, "N"],
+        g: Integer[ndarray, "N"],
+        sample_weight: Float[ndarray, "N"],
+        folds: Folds,
+        objective: BoundObjective,
+        counts: Counts,
+        constraints: Sequence[BoundConstraint] = (),
+        *,
+        sharpness: float,
+        loss: str,
+        profile_temperature: bool,
+    ) -> HeldOutRisk:
+        """For the examples that validate in the folds, in the order of ``folds.row``.
+
+        Raises
+        ------
+        ObjectiveError
+            If a cell that the objective needs is never held out.
+        """
+        row = folds.row
+        seen = np.zeros(counts.values.shape, dtype=bool)
+        seen[y[row], g[row]] = True
+        return cls(
+            torch.from_numpy(y[row]).long(),
+            torch.from_numpy(g[row]).long(),
+            torch.from_numpy(sample_weight[row]),
+            objective.on_held_out(seen, counts),
+            [constraint.on_held_out(seen, counts) for constraint in constraints],
+            row=torch.from_numpy(row),
+            sharpness=sharpness,
+            loss=loss,
+            profile_temperature=profile_temperature,
+        )
 
     def cell_means(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
         """Weighted mean of a value per example within each cell, 0 where a cell is empty."""

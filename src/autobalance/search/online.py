@@ -126,6 +126,8 @@ class OnlineSearch:
     parameters, dictionary, parametrisation
         What is searched; see :class:`~autobalance.space.SearchSpace`. ``ridge`` is the weight decay
         and needs ``trained_by``.
+    held_out_share
+        Held-out examples for each that the loss's design counts, for the default dictionary.
     settings
         How often and how.
     optimizer
@@ -153,6 +155,7 @@ class OnlineSearch:
         parameters: Sequence[str] = DEFAULT_PARAMETERS,
         dictionary: str | dict[str, str] = "auto",
         parametrisation: str = "exp",
+        held_out_share: float = 1.0,
         settings: OnlineSettings | None = None,
         optimizer: OptimizerFactory | None = None,
         schedule: ScheduleFactory | None = None,
@@ -168,7 +171,9 @@ class OnlineSearch:
         self.model, self.loss, self.trained_by = model, loss, trained_by
         self.settings = OnlineSettings() if settings is None else settings
         start = replace(loss.design, ridge=max(self._weight_decay(), RIDGE_FLOOR))
-        self.space = SearchSpace.build(start, parameters, dictionary, parametrisation)
+        self.space = SearchSpace.build(
+            start, parameters, dictionary, parametrisation, held_out_share
+        )
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())
         parsed = Objective.parse(objective) if isinstance(objective, str) else objective

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Integer
+from jaxtyping import Integer, Shaped
 from numpy import ndarray
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from autobalance.batches import Batch, Inputs, map_tensors
 from autobalance.counts import Counts
 from autobalance.errors import DataError
-from autobalance.labels import Label, as_label
+from autobalance.labels import Label
+from autobalance.sensitive import encode_sensitive
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +43,26 @@ class Examples:
 
     def __post_init__(self) -> None:
         for inputs in _leaves(self.inputs):
-            if len(inputs) != len(self.targets):
+            if inputs.ndim == 0 or len(inputs) != len(self.targets):
                 raise DataError(
-                    f"there are {len(inputs)} inputs but {len(self.targets)} targets; give one "
-                    "target for each example"
+                    f"there are {len(self.targets)} targets but inputs of shape "
+                    f"{tuple(inputs.shape)}; give one target for each example along the first "
+                    "dimension"
                 )
+        if self.groups is not None and len(self.groups) != len(self.targets):
+            raise DataError(
+                f"there are {len(self.targets)} targets but {len(self.groups)} groups; give one "
+                "group for each example"
+            )
 
     @classmethod
     def of(cls, data: Any) -> Examples:
         """Read (inputs, targets), (inputs, targets, groups), a ``Dataset`` of such, or examples.
 
-        Inputs may be tensors or arrays, alone or in a tuple or mapping; targets and groups hold
-        labels of any kind. A ``Dataset`` is read through once for its labels.
+        Inputs may be tensors or arrays, alone or in a tuple or mapping; arrays of floats become
+        tensors of PyTorch's default dtype, which models have. Targets and groups hold labels of any
+        kind, and are coded in sorted order; groups of several columns have tuples as labels. A
+        ``Dataset`` is read through once for its labels.
 
         Raises
         ------
@@ -63,29 +72,32 @@ class Examples:
         if isinstance(data, cls):
             return data
         if isinstance(data, Dataset):
-            items = [data[position] for position in range(len(data))]  # type: ignore[arg-type]
-            labels = [
-                np.array(column) for column in zip(*(item[1:] for item in items), strict=True)
-            ]
-            return cls._coded(data, *labels)
+            return cls._coded(data, *_labels_of(data))
         if not isinstance(data, Sequence) or len(data) not in (2, 3):
             raise DataError(
                 f"the data are of type {type(data).__name__}; give (inputs, targets), "
                 "(inputs, targets, groups) or a Dataset whose items are such"
             )
-        return cls._coded(_as_tensors(data[0]), *(np.asarray(labels) for labels in data[1:]))
+        return cls._coded(_as_tensors(data[0]), *data[1:])
 
     @classmethod
-    def _coded(cls, inputs: Any, targets: ndarray, groups: ndarray | None = None) -> Examples:
-        classes, y = np.unique(targets, return_inverse=True)
-        names, g = (None, None) if groups is None else np.unique(groups, return_inverse=True)
-        return cls(
-            inputs,
-            torch.from_numpy(y.reshape(-1)),
-            None if g is None else torch.from_numpy(g.reshape(-1)),
-            tuple(as_label(label) for label in classes),
-            None if names is None else tuple(as_label(label) for label in names),
-        )
+    def _coded(cls, inputs: Any, targets: Any, groups: Any = None) -> Examples:
+        table = _as_table(targets)
+        if table.ndim != 1:
+            raise DataError(
+                f"the targets have shape {table.shape}; give the label of one class per example"
+            )
+        y = encode_sensitive(table, len(table))
+        if groups is None:
+            return cls(inputs, torch.from_numpy(y.codes), None, y.labels)
+        table = _as_table(groups)
+        if table.ndim not in (1, 2):
+            raise DataError(
+                f"the groups have shape {table.shape}; give one label, or one row of labels, per "
+                "example"
+            )
+        g = encode_sensitive(table, len(table))
+        return cls(inputs, torch.from_numpy(y.codes), torch.from_numpy(g.codes), y.labels, g.labels)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -127,11 +139,53 @@ class Examples:
 def _as_tensors(inputs: Any) -> Inputs:
     if isinstance(inputs, Tensor):
         return inputs
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return {key: _as_tensors(value) for key, value in inputs.items()}
     if isinstance(inputs, tuple):
         return tuple(_as_tensors(value) for value in inputs)
-    return torch.as_tensor(np.asarray(inputs))
+    try:
+        # what is read only, or runs backwards, is copied: no tensor can share it
+        tensor = torch.as_tensor(np.require(inputs, requirements=["C", "W"]))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"inputs of type {type(inputs).__name__} are no array of numbers ({error}); give "
+            "tensors or arrays, alone or in a tuple or mapping"
+        ) from error
+    return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+
+
+def _as_table(labels: Any) -> Shaped[ndarray, "..."]:
+    """Labels as plain values; a single column counts as none."""
+    if isinstance(labels, Sequence) and not isinstance(labels, str):
+        labels = [_plain(label) for label in labels]
+    table = np.asarray(_plain(labels), dtype=object)
+    return table[:, 0] if table.ndim == 2 and table.shape[1] == 1 else table
+
+
+def _plain(labels: Any) -> Any:
+    return labels.tolist() if isinstance(labels, Tensor) else labels
+
+
+def _labels_of(data: Dataset[Any]) -> list[list[Any]]:
+    """The targets, and the groups if there are any, without keeping the inputs."""
+    if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+        raise DataError(
+            f"{type(data).__name__} has no length or no items by position; give a map-style Dataset"
+        )
+    labels: list[Sequence[Any]] = []
+    for position in range(len(data)):
+        item = data[position]
+        if not isinstance(item, Sequence) or len(item) not in (2, 3):
+            raise DataError(
+                f"item {position} of the Dataset is of type {type(item).__name__}; it must be "
+                "(inputs, target) or (inputs, target, group)"
+            )
+        labels.append(item[1:])
+    if len({len(each) for each in labels}) != 1:
+        raise DataError(
+            "the Dataset is empty, or only some of its items have a group; give all or none one"
+        )
+    return [list(column) for column in zip(*labels, strict=True)]
 
 
 def _leaves(inputs: Inputs) -> list[Tensor]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from autobalance.batches import Batch, logits_of, model_arguments
-from autobalance.errors import SearchError
+from autobalance.errors import ArtifactError, SearchError
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
@@ -25,7 +26,19 @@ _EVALUATED_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch did: its mean training loss, and the held-out cell errors (K, G) at its end."""
+    """What an epoch did.
+
+    Parameters
+    ----------
+    number
+        From 1.
+    learning_rate
+        That it began with.
+    train_loss
+        Mean over its examples.
+    cell_errors
+        Shape (K, G), held out, at its end; if they are monitored.
+    """
 
     number: int
     learning_rate: float
@@ -51,6 +64,12 @@ class Training:
         Optimizer and schedule.
     monitor
         Called after every epoch for the held-out cell errors, if anything.
+
+    Attributes
+    ----------
+    origin
+        What the run starts from, as text by name. A checkpoint of another origin is refused: most
+        of it, such as a learning rate, would be overwritten by what the checkpoint holds.
     """
 
     def __init__(
@@ -63,6 +82,13 @@ class Training:
     ) -> None:
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
         self.optimizer = settings.make_optimizer(model)
+        self.origin = {
+            "model": str([(name, *each.shape) for name, each in model.state_dict().items()]),
+            "choice of training examples": batches.origin,
+            "optimizer or schedule": _described(settings, self.optimizer),
+            # four digits, which every processor computes alike
+            "loss": " ".join(f"{value:.4g}" for table in _tables(loss) for value in table),
+        }
         self._by_epoch = settings.scheduler is not None
         if settings.scheduler is not None:
             self.schedule = settings.scheduler(self.optimizer)
@@ -82,10 +108,11 @@ class Training:
         SearchError
             If the training loss is not finite, or the search gives up.
         ArtifactError
-            If a checkpoint cannot be written, or none can be read.
+            If a checkpoint cannot be written, none can be read, or it is of another run.
         """
         found = None if checkpoints is None else checkpoints.load()
-        if found is not None:
+        if checkpoints is not None and found is not None:
+            self._refuse_other_origin(found[1]["origin"], checkpoints.folder)
             self.load_state_dict(found[1])
         for number in range(len(self.history) + 1, self.settings.epochs + 1):
             self.history.append(self._epoch(number))
@@ -98,6 +125,7 @@ class Training:
         self.model.train()
         if self.search is not None:
             self.search.forget_batches()
+        rate = float(self.optimizer.param_groups[0]["lr"])
         total = torch.zeros((), device=self.device)
         count = 0
         for item in self.batches:
@@ -115,7 +143,6 @@ class Training:
         if self._by_epoch:
             self.schedule.step()
         mean = float(total) / count
-        rate = float(self.optimizer.param_groups[0]["lr"])
         if not math.isfinite(mean):
             raise SearchError(
                 f"the training loss is not finite in epoch {number}; lower the learning rate "
@@ -126,6 +153,7 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit for bit."""
         return {
+            "origin": self.origin,
             "model": self.model.state_dict(),
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -147,6 +175,24 @@ class Training:
             self.search.load_state_dict(state["search"])
         self.history = [Epoch(**entry) for entry in state["history"]]
         set_rng_state(state["random"])
+
+    def _refuse_other_origin(self, origin: dict[str, str], folder: Path) -> None:
+        for name in self.origin | origin:
+            if self.origin.get(name) != origin.get(name):
+                raise ArtifactError(
+                    f"the checkpoints in {folder} are of a run with another {name}; give a new "
+                    "or empty folder, or what that run was started with"
+                )
+
+
+def _described(settings: TrainingSettings, optimizer: torch.optim.Optimizer) -> str:
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    plain = replace(settings, optimizer=None, scheduler=None)
+    return f"{plain} {type(optimizer).__name__} {groups}"
+
+
+def _tables(loss: ParametricCrossEntropy) -> list[list[float]]:
+    return [values.flatten().tolist() for values in loss.buffers()]
 
 
 def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from autobalance.design import LossDesign
 from autobalance.errors import DataError
 from autobalance.evaluation import Evaluation, Evaluator, cell_errors, measurable_objectives
+from autobalance.labels import Label
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
 from autobalance.objectives import Objective
@@ -49,7 +53,8 @@ class SearchPlan:
     warm_up
         Share of the search's epochs before the loss first moves; the paper's 0.4 (120 of 300).
     moves
-        How often the loss moves in the rest, evenly spaced. 80 cost about half a training.
+        How often, at most, the loss moves in the rest, evenly spaced. 80 cost about half a
+        training.
     batch_size
         Held-out examples in a move's batch, stratified by cell.
     settings
@@ -62,12 +67,21 @@ class SearchPlan:
     batch_size: int = 512
     settings: OnlineSettings = field(default_factory=OnlineSettings)
 
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise DataError(f"held_out is {self.held_out}; it must be a share between 0 and 1")
+        if not 0 <= self.warm_up <= 1:
+            raise DataError(f"warm_up is {self.warm_up}; it must be a share from 0 to 1")
+        for name in ("moves", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise DataError(f"{name} is {value}; use a whole number of at least 1")
+
     def for_steps(self, steps: int) -> OnlineSettings:
         """The settings of a search over so many optimizer steps."""
         warm_up = round(self.warm_up * steps)
-        return replace(
-            self.settings, warm_up=warm_up, every=max(1, (steps - warm_up) // self.moves)
-        )
+        every = max(1, math.ceil((steps - warm_up) / self.moves))
+        return replace(self.settings, warm_up=warm_up, every=every)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +103,7 @@ class Retrained:
     evaluation
         On the test data, if there were any.
     seconds
-        Of the search and of the retraining.
+        Of the search and of the retraining, in this process.
     """
 
     model: nn.Module
@@ -131,7 +145,7 @@ def search_and_retrain(
     objective
         What should be small on new data, such as ``"balanced"``.
     test_data
-        Like ``train_data``, read once, at the end.
+        Like ``train_data``; it decides nothing.
     start
         A preset, a design for the same classes and groups, or ``"auto"``: the closed form that is
         consistent with the objective (Algorithm 1, line 1).
@@ -163,18 +177,19 @@ def search_and_retrain(
     training = TrainingSettings() if training is None else training
     plan = SearchPlan() if plan is None else plan
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    examples = Examples.of(train_data).to(where)
-    parsed = Objective.parse(objective) if isinstance(objective, str) else objective
-    parsed.bind(examples.counts)
-    train, held_out = split(examples, plan.held_out, seed)
-    first = starting_design(start, parsed, examples)
     folder = None if checkpoints is None else Path(checkpoints)
-
-    def fresh(index: Tensor, design: LossDesign) -> Training:
-        return new_training(model_factory, examples, index, design, training, where, seed)
-
+    parsed = Objective.parse(objective) if isinstance(objective, str) else objective
     started = time.perf_counter()
     with own_randomness(where):
+        examples = Examples.of(train_data).to(where)
+        tested = None if test_data is None else coded_alike(test_data, examples)
+        parsed.bind(examples.counts)
+        train, held_out = split(examples, plan.held_out, seed)
+        first = starting_design(start, parsed, examples)
+
+        def fresh(index: Tensor, design: LossDesign) -> Training:
+            return new_training(model_factory, examples, index, design, training, where, seed)
+
         searching = fresh(train, first)
         search = add_search(
             searching,
@@ -192,9 +207,13 @@ def search_and_retrain(
         design = search.design()
         searched = time.perf_counter()
         retraining = fresh(torch.arange(len(examples)), design)
+        if "ridge" in parameters:
+            for group in retraining.optimizer.param_groups:
+                group["weight_decay"] = design.ridge
         retraining.run(_in(folder, RETRAINING), _reporting(progress, RETRAINING))
-    model = retraining.model.eval()
-    ended = time.perf_counter()
+        ended = time.perf_counter()
+        model = retraining.model.eval()
+        evaluation = None if tested is None else evaluate(model, tested, examples, parsed, where)
     return Retrained(
         model,
         design.with_metadata(objective=str(parsed), start=first.metadata.get("preset", "given")),
@@ -202,7 +221,7 @@ def search_and_retrain(
         {SEARCH: tuple(searching.history), RETRAINING: tuple(retraining.history)},
         held_out.numpy(),
         logits.double().numpy(),
-        None if test_data is None else evaluate(model, test_data, examples, parsed, where),
+        evaluation,
         {SEARCH: searched - started, RETRAINING: ended - searched},
     )
 
@@ -241,8 +260,13 @@ def new_training(
     device: torch.device,
     seed: int,
 ) -> Training:
-    """A network with fresh weights, about to be trained on some of the examples."""
+    """A network with fresh weights, about to be trained on some of the examples.
+
+    It seeds every global random generator: dropout draws from one, and a ``Dataset`` may from any.
+    """
     torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
     return Training(
         model_factory().to(device),
         ParametricCrossEntropy.from_design(design).to(device),
@@ -263,6 +287,9 @@ def add_search(
     parametrisation: str = "exp",
 ) -> OnlineSearch:
     """Put a search beside a training, which also reports its held-out errors."""
+    steps = training.settings.epochs * len(training.batches)
+    settings = plan.for_steps(steps)
+    moves = (steps - settings.warm_up) // settings.every
     training.search = OnlineSearch(
         training.model,
         training.loss,
@@ -271,19 +298,23 @@ def add_search(
         parameters=parameters,
         dictionary=dictionary,
         parametrisation=parametrisation,
-        settings=plan.for_steps(training.settings.epochs * len(training.batches)),
-        schedule=lambda optimizer: CosineAnnealingLR(optimizer, plan.moves + 1),
+        held_out_share=len(held_out) / len(examples),
+        settings=settings,
+        schedule=lambda optimizer: CosineAnnealingLR(optimizer, moves + 1),
         trained_by=training.optimizer,
     )
 
+    training.origin["search"] = (
+        f"{objective} {objective.positive_class} {parameters} {dictionary} {parametrisation} "
+        f"{plan.batch_size} {[v for v in vars(settings).values() if isinstance(v, float | str)]}"
+    )
+    shape = examples.counts.values.shape
+    y = examples.targets[held_out].numpy()
+    g = None if examples.groups is None else examples.groups[held_out].numpy()
+
     def errors() -> list[list[float]]:
         predicted = predict_logits(training.model, examples, held_out).argmax(1).numpy()
-        part = examples.batch(held_out)
-        groups = None if part.groups is None else part.groups.numpy()
-        shape = examples.counts.values.shape
-        of_cells: list[list[float]] = cell_errors(
-            part.targets.numpy(), predicted, groups, *shape
-        ).tolist()
+        of_cells: list[list[float]] = cell_errors(y, predicted, g, *shape).tolist()
         return of_cells
 
     training.monitor = errors
@@ -294,17 +325,11 @@ def evaluate(
     model: nn.Module, data: Any, trained_on: Examples, objective: Objective, device: torch.device
 ) -> Evaluation:
     """Errors on other examples, whose labels must be among those that were trained on."""
-    examples = Examples.of(data).to(device)
+    examples = coded_alike(data, trained_on).to(device)
     counts = trained_on.counts
-    y = _codes(examples.targets, examples.classes, trained_on.classes, "class")
-    g = None
-    if trained_on.group_labels is not None:
-        if examples.groups is None or examples.group_labels is None:
-            raise DataError("the test data has no groups but the training data has; give them")
-        g = _codes(examples.groups, examples.group_labels, trained_on.group_labels, "group")
     evaluator = Evaluator(
-        y,
-        g,
+        examples.targets.numpy(),
+        None if examples.groups is None else examples.groups.numpy(),
         counts,
         objective.bind(counts),
         measurable_objectives(counts, objective.positive_class),
@@ -313,21 +338,48 @@ def evaluate(
     return evaluator.evaluate(logits.argmax(1).numpy())
 
 
+def coded_alike(data: Any, trained_on: Examples) -> Examples:
+    """Other examples, with the codes of those that were trained on.
+
+    Raises
+    ------
+    DataError
+        If a label is not among theirs, or there are no groups although they have some.
+    """
+    examples = Examples.of(data)
+    classes, labels = trained_on.classes, trained_on.group_labels
+    y = _codes(examples.targets, examples.classes, classes, "class")
+    if labels is None:
+        return Examples(examples.inputs, y, None, classes)
+    if examples.groups is None or examples.group_labels is None:
+        raise DataError("the test data has no groups but the training data has; give them")
+    g = _codes(examples.groups, examples.group_labels, labels, "group")
+    return Examples(examples.inputs, y, g, classes, labels)
+
+
 def _codes(
-    codes: Integer[Tensor, "N"], labels: Sequence[Any], known: Sequence[Any], kind: str
-) -> Integer[ndarray, "N"]:
-    unknown = [label for label in labels if label not in known]
+    codes: Integer[Tensor, "N"], labels: Sequence[Label], known: Sequence[Label], kind: str
+) -> Integer[Tensor, "N"]:
+    code_of = {label: code for code, label in enumerate(known)}
+    unknown = [label for label in labels if label not in code_of]
     if unknown:
         raise DataError(
             f"the test data has {kind} {unknown[0]!r}, which the training data has not; leave its "
             "examples out"
         )
-    return np.asarray(np.array([known.index(label) for label in labels])[codes.numpy()])
+    return torch.tensor([code_of[label] for label in labels])[codes]
 
 
-def own_randomness(device: torch.device) -> AbstractContextManager[None]:
-    """The caller's random stream is as it was, at the end."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
+    """The caller's random streams, on the CPU and the device, are as they were at the end."""
+    streams = np.random.get_state(), random.getstate()  # noqa: NPY002
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            np.random.set_state(streams[0])  # noqa: NPY002
+            random.setstate(streams[1])
 
 
 def _in(folder: Path | None, phase: str) -> Checkpoints | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,13 @@ class ShuffledBatches:
     ) -> None:
         self._examples, self._index, self._size = examples, index, size
         self._generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def origin(self) -> str:
+        """Which examples these are, how many make a batch, and the seed, as text."""
+        index = self._index.numpy()
+        digest = hashlib.sha256(np.stack([index, self._examples.cells[index]]).tobytes())
+        return f"{digest.hexdigest()[:16]} by {self._size} from {self._generator.initial_seed()}"
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self._index), self._size)

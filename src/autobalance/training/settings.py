@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -59,14 +60,16 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
-            if value < 1 or value != int(value):
+            if not isinstance(value, Integral) or value < 1:
                 raise DataError(f"{name} is {value}; use a whole number of at least 1")
-        for name in ("learning_rate", "momentum", "weight_decay", "warm_up_epochs"):
+        for name in ("learning_rate", "momentum", "weight_decay", "decay", "warm_up_epochs"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise DataError(f"{name} is {value}; it must be finite and not negative")
         if self.schedule not in SCHEDULES:
             raise DataError(f"schedule is {self.schedule!r}; use one of {', '.join(SCHEDULES)}")
+        if self.nesterov and not self.momentum:
+            raise DataError("nesterov needs a momentum above 0, such as 0.9")
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's trainable parameters."""
