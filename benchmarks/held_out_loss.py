@@ -81,7 +81,7 @@ def compare(data_dir: Path, name: str, examples: int, seed: int) -> list[dict[st
     for loss in HELD_OUT_LOSSES:
         settings = SearchSettings(held_out_loss=loss)
         procedure = Procedure(Objective.parse("balanced"), seed=seed, settings=settings)
-        bench = procedure.workbench(training)
+        bench = procedure.bench(training)
         head = bench.train(procedure.space(bench), "AutoBalance")
         accuracy = balanced_accuracy_score(test.y, head.model.predict(test.features))
         rows.append(

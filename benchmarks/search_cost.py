@@ -92,7 +92,7 @@ def _compare(data_dir: Path, table: str, seed: int, trials: int) -> list[dict[st
         procedure = Procedure(
             Objective.parse("balanced"), seed=seed, dictionary="class", start="logit-adjustment"
         )
-        bench = procedure.workbench(data)
+        bench = procedure.bench(data)
         space = procedure.space(bench)
         # What libraries load on first use is on nobody's bill.
         bench.problem(space).value_and_gradient(np.zeros(space.dimension))

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -65,6 +66,23 @@ def test_rank_is_piecewise_linear_in_the_frequency_rank():
     matrix = make_dictionary("rank:3", counts_of([5, 90, 40, 40, 10])).matrix
     values = matrix @ np.array([1.0, 0.0, 4.0])  # at the most frequent, the middle, the rarest
     np.testing.assert_allclose(values, [4.0, 1.0, 0.5, 0.0, 2.0])
+
+
+@given(some_values, names)
+def test_the_product_and_the_rank_are_those_of_the_matrix(values, name):
+    counts = counts_of(values)
+    dictionary, groups = make_dictionary(name, counts), counts.n_groups
+    alpha = torch.linspace(-1, 2, dictionary.size, dtype=torch.float64, requires_grad=True)
+    product = dictionary @ alpha
+    np.testing.assert_allclose(product.detach().numpy(), dictionary.matrix @ alpha.detach().numpy())
+    (slope,) = torch.autograd.grad(product @ torch.arange(counts.values.size).double(), alpha)
+    np.testing.assert_allclose(
+        slope.numpy(), dictionary.matrix.T @ np.arange(counts.values.size), rtol=1e-12, atol=1e-12
+    )
+    by_group = np.tile(np.eye(groups), (counts.n_classes, 1))
+    for removed in (np.zeros((len(by_group), 0)), by_group.sum(1, keepdims=True), by_group):
+        moved = dictionary.matrix - removed @ np.linalg.pinv(removed) @ dictionary.matrix
+        assert dictionary.rank_without(removed) == np.linalg.matrix_rank(moved, tol=1e-6)
 
 
 def test_ranks_have_no_more_knots_than_classes():

@@ -1,5 +1,7 @@
 """The search space: what α = 0 is, what stays fixed under any α, and the way back to a design."""
 
+import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -125,8 +127,9 @@ def test_alpha_acts_through_the_dictionary_as_stated():
     "parameters", [("weight",), ("additive",), ("multiplicative",), PARAMETERS]
 )
 @pytest.mark.parametrize("dictionary", ["class", "cell", "cluster:2", "log-prior", "cell-rank:3"])
-def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary):
-    space = SearchSpace.build(a_start(), parameters, dictionary)
+@pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
+def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary, parametrisation):
+    space = SearchSpace.build(a_start(), parameters, dictionary, parametrisation)
 
     def moved(alpha):
         values = space.decode(alpha)
@@ -147,6 +150,25 @@ def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parametrisat
         return values.weight, values.additive, values.multiplicative, values.ridge
 
     assert torch.autograd.gradcheck(function, alpha)
+
+
+def test_one_value_for_each_of_thousands_of_classes_takes_little():
+    """As matrices the two dictionaries would take a gigabyte, and their rank an hour."""
+    counts = Counts(np.arange(8142, 0, -1.0)[:, None], tuple(range(8142)))
+    started = time.perf_counter()
+    space = SearchSpace.build(a_start("vs", counts), ("additive", "multiplicative"), "class")
+    alpha = torch.linspace(-1, 1, space.dimension, dtype=torch.float64, requires_grad=True)
+    tracemalloc.start()
+    values = space.decode(alpha)
+    (values.additive.square().sum() + values.multiplicative.sum()).backward()
+    assert space.degrees_of_freedom == 2 * 8141
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+    assert time.perf_counter() - started < 10  # far more than it takes
+    change = alpha[:8142].detach().numpy()
+    expected = space.start.additive[:, 0] + change - change.mean()
+    np.testing.assert_allclose(values.additive.detach().numpy()[:, 0], expected, rtol=1e-12)
 
 
 def test_one_dictionary_per_parameter():

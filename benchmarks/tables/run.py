@@ -37,7 +37,7 @@ def run_task(task: Task) -> dict[str, Any]:
         rows.append({"method": method, "seconds": seconds, **facts})
 
     started = time.perf_counter()
-    bench = task.procedure.workbench(task.train)
+    bench = task.procedure.bench(task.train)
     prepared = time.perf_counter() - started
     for head in train_all(bench, task.procedure.space, lambda _: None, lambda _: None):
         add(

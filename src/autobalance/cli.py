@@ -7,29 +7,31 @@ code 2.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 try:
     import typer
 except ImportError:
     sys.exit("autobalance: the command line needs more packages: pip install 'autobalance[cli]'")
 
-from autobalance.cli_pages import RunFolder, compare, report
+from autobalance.cli_fit import demo, fit
+from autobalance.cli_options import (
+    DropClasses,
+    FeaturesKey,
+    RunFolder,
+    Seed,
+    TableFile,
+    Verbose,
+    watching,
+)
+from autobalance.cli_pages import compare, report
 from autobalance.errors import AutoBalanceError, DataError
-
-if TYPE_CHECKING:
-    from autobalance.data.tables import Table
-    from autobalance.runs.fit import FitRequest
-    from autobalance.runs.folder import FinishedRun
-    from autobalance.terminal import TerminalWatch
 
 _REFUSED = 2
 _INTERRUPTED = 130
-_DEMO_FOLDER = Path("autobalance-demo")
 
 app = typer.Typer(
     name="autobalance",
@@ -41,20 +43,6 @@ app = typer.Typer(
 )
 
 
-class TrainOn(StrEnum):
-    """What is fitted and searched on."""
-
-    TRAIN = "train"
-    BOTH = "train+validation"
-
-
-class EmptyCells(StrEnum):
-    """What to do about empty cells that the objective needs."""
-
-    ERROR = "error"
-    DROP = "drop"
-
-
 class Part(StrEnum):
     """Which rows to evaluate on."""
 
@@ -62,24 +50,6 @@ class Part(StrEnum):
     VALIDATION = "validation"
     TEST = "test"
     ALL = "all"
-
-
-TableFile = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz, .parquet or .npz file.")
-]
-FeaturesKey = Annotated[
-    str | None,
-    typer.Option("--features", metavar="KEY", help="Feature array of an .npz file."),
-]
-DropClasses = Annotated[
-    list[str] | None,
-    typer.Option("--drop-class", metavar="LABEL", help="Leave out a class; repeatable."),
-]
-Seed = Annotated[
-    int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
-]
-Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the library logs.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -93,146 +63,8 @@ def _top(
         raise typer.Exit
 
 
-@app.command()
-def fit(
-    table: TableFile,
-    target: Annotated[str, typer.Option(metavar="COL", help="Column of the classes.")],
-    group: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="Column of the groups; repeatable. Not a feature."),
-    ] = None,
-    group_as_feature: Annotated[
-        bool, typer.Option("--group-as-feature", help="Use the group columns as features too.")
-    ] = False,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EXPR",
-            help="What should be small: error, balanced (default), group-balanced (default with "
-            "groups), worst-class, worst-group, equal-opportunity, equalized-odds, or a sum such "
-            "as 0.1*error+0.9*equalized-odds.",
-        ),
-    ] = None,
-    positive_class: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", help="Class that equal-opportunity is about."),
-    ] = None,
-    empty_cells: Annotated[
-        EmptyCells,
-        typer.Option(help="Refuse empty (class, group) cells that the objective needs, or not."),
-    ] = EmptyCells.ERROR,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="Leave out a column; repeatable.")
-    ] = None,
-    drop_class: DropClasses = None,
-    split_column: Annotated[
-        str | None,
-        typer.Option(
-            "--split-column",
-            "--split",
-            metavar="COL",
-            help="Column of train, validation and test, or 0, 1 and 2.",
-        ),
-    ] = None,
-    train_on: Annotated[
-        TrainOn, typer.Option(help="Rows that are fitted and searched on; never the test rows.")
-    ] = TrainOn.TRAIN,
-    features: FeaturesKey = None,
-    cv: Annotated[
-        str,
-        typer.Option(
-            metavar="N", help="Folds that validate, or a share such as 0.2 for one split."
-        ),
-    ] = "5",
-    parameters: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="What is searched, of weight,additive,multiplicative,ridge."
-        ),
-    ] = "weight,additive,ridge",
-    dictionary: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How finely: class, cluster:C, rank:M, log-prior, the same with cell, or auto.",
-        ),
-    ] = "auto",
-    start: Annotated[
-        str, typer.Option(metavar="NAME", help="Start: a preset, a design.json, or auto.")
-    ] = "auto",
-    constraint: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EXPR",
-            help="Limit on another objective's held-out error: 'error<=0.3'; repeatable.",
-        ),
-    ] = None,
-    verdict: Annotated[
-        str,
-        typer.Option(
-            metavar="N",
-            help="How to judge which loss to keep: a number of outer folds, a share of the rows to "
-            "leave untouched, auto, or none to keep the designed loss.",
-        ),
-    ] = "auto",
-    jobs: Jobs = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder to write; by default autobalance-TABLE."),
-    ] = None,
-    seed: Seed = 0,
-    verbose: Verbose = False,
-) -> None:
-    """Design a loss for TABLE, train with it, and compare it with the closed-form losses."""
-    from autobalance.runs.columns import Columns
-    from autobalance.runs.fit import FitRequest
-
-    request = FitRequest(
-        Columns(
-            target,
-            tuple(group or ()),
-            split_column,
-            tuple(drop or ()),
-            group_as_feature,
-            features,
-        ),
-        objective=objective,
-        positive_class=positive_class,
-        empty_cells=empty_cells.value,
-        drop_classes=tuple(drop_class or ()),
-        train_on=tuple(train_on.value.split("+")),
-        cv=_folds_or_share(cv, "--cv"),
-        parameters=tuple(name.strip() for name in parameters.split(",")),
-        dictionary=dictionary,
-        start=start,
-        constraints=tuple(constraint or ()),
-        verdict=_verdict(verdict),
-        jobs=jobs,
-        seed=seed,
-    )
-    request.parse_objective()
-    with _watching(verbose) as watch:
-        watch.stage(f"Reading {table.name}")
-        rows = request.columns.read_to_fit(table)
-        folder = out or Path(f"autobalance-{table.name.removesuffix('.gz').rpartition('.')[0]}")
-        run = _fit_into(folder, rows, request, watch)
-    _print_run(run, folder)
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")] = _DEMO_FOLDER,
-    jobs: Jobs = 1,
-    verbose: Verbose = False,
-) -> None:
-    """Run the main job on scikit-learn's digits made long-tailed."""
-    from dataclasses import replace
-
-    from autobalance.runs.demo import DEMO_REQUEST, demo_table
-
-    with _watching(verbose) as watch:
-        run = _fit_into(out, demo_table(), replace(DEMO_REQUEST, jobs=jobs), watch)
-    _print_run(run, out)
+app.command()(fit)
+app.command()(demo)
 
 
 @app.command()
@@ -260,7 +92,7 @@ def predict(
     from autobalance.storage import write_text_atomically
 
     _refuse_to_overwrite(table, out)
-    with _watching(verbose) as watch:
+    with watching(verbose) as watch:
         text = predict_table(folder, table, watch, features, prior).to_csv(index=False)
     if out is None:
         sys.stdout.write(text)
@@ -300,7 +132,7 @@ def evaluate(
     from autobalance.terminal import print_evaluation
 
     _refuse_to_overwrite(table, out)
-    with _watching(verbose) as watch:
+    with watching(verbose) as watch:
         result = evaluate_table(
             folder,
             table,
@@ -350,51 +182,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stop(sentence: str, code: int) -> None:
     print(f"autobalance: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(code)
-
-
-@contextmanager
-def _watching(verbose: bool) -> Iterator[TerminalWatch]:
-    """A progress bar, plain warnings, and the log if asked for."""
-    from autobalance.terminal import TerminalWatch, log_to_terminal, plain_warnings
-
-    if verbose:
-        log_to_terminal()
-    with plain_warnings(), TerminalWatch().running() as watch:
-        yield watch
-
-
-def _fit_into(folder: Path, table: Table, request: FitRequest, watch: TerminalWatch) -> FinishedRun:
-    """Fit and write the folder, which appears only when all of it is there."""
-    from autobalance.runs.fit import fit_table
-    from autobalance.runs.folder import METRICS_FILE
-    from autobalance.storage import folder_written_at_once
-
-    with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        run = fit_table(table, request, watch)
-        run.write(fresh)
-    return run
-
-
-def _print_run(run: FinishedRun, folder: Path) -> None:
-    """The results; the last line of the standard output is the path of the report."""
-    from autobalance.runs.folder import DESIGN_FILE, REPORT_FILE
-    from autobalance.terminal import print_run
-
-    print_run(run.metrics, [folder / DESIGN_FILE, folder / REPORT_FILE])
-
-
-def _folds_or_share(text: str, option: str) -> int | float:
-    try:
-        return int(text) if text.strip().isdecimal() else float(text)
-    except ValueError:
-        message = f"{option} {text!r} is no number; give a number of folds, or a share such as 0.2"
-        raise DataError(message) from None
-
-
-def _verdict(text: str) -> str | int | float | None:
-    if text == "none":
-        return None
-    return text if text == "auto" else _folds_or_share(text, "--verdict")
 
 
 def _refuse_to_overwrite(table: Path, out: Path | None) -> None:

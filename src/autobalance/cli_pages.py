@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autobalance.cli_options import RunFolder
+
 if TYPE_CHECKING:
     from autobalance.report import ComparedRun
 
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The folder that autobalance fit wrote.")
-]
 _DEFAULT_PAGE = Path("autobalance-compare.html")
 
 

@@ -1,7 +1,8 @@
 """Dictionaries: which classes or cells share a searched value, and how the default is chosen.
 
 A dictionary is a matrix D of shape (K·G, P) that maps the short vector of searched values α to one
-value per (class, group) cell, ``values = (D α).reshape(K, G)`` (section 2.2 of the paper).
+value per (class, group) cell, ``values = (D α).reshape(K, G)`` (section 2.2 of the paper). It is
+kept sparse: with a value for each of 8,142 classes the matrix itself would take half a gigabyte.
 
 =====================  =====================================================================
 ``class``              one column per class
@@ -18,11 +19,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.sparse import csr_array, eye_array, kron
+from scipy.sparse import coo_array, csc_array, csr_array, eye_array, kron
+from scipy.sparse.linalg import splu
+from torch import Tensor
 
 from autobalance.counts import Counts
 from autobalance.errors import DesignError
@@ -32,6 +37,7 @@ MIN_SUPPORT = 20
 MIN_EXAMPLES_PER_VALUE = 10
 """Held-out examples for each searched value, at least, with the default dictionary."""
 _KNOTS = 4
+_ROUNDING = 1e-9
 _PLAIN = ("class", "cell")
 _NUMBERED = ("cluster", "rank")
 _NAME = re.compile(r"(?P<cell>cell-)?(?P<kind>class|cell|cluster|rank|log-prior)(?::(?P<n>\d+))?")
@@ -39,16 +45,47 @@ _NAME = re.compile(r"(?P<cell>cell-)?(?P<kind>class|cell|cluster|rank|log-prior)
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """A named matrix (K·G, P); ``reason`` says why it was chosen."""
+    """A named sparse matrix (K·G, P); ``reason`` says why it was chosen."""
 
     name: str
-    matrix: Float[ndarray, "cells P"]
+    sparse: csr_array
     reason: str = "chosen by the user"
 
     @property
     def size(self) -> int:
         """P, the number of searched values."""
-        return int(self.matrix.shape[1])
+        return int(self.sparse.shape[1])
+
+    @property
+    def matrix(self) -> Float[ndarray, "cells P"]:
+        """The matrix in full."""
+        return np.asarray(self.sparse.toarray())
+
+    def __matmul__(self, values: Float[Tensor, "P"]) -> Float[Tensor, "cells"]:
+        """D α, differentiable in α (float64)."""
+        rows, columns, entries = self._entries
+        products = entries * values[columns]
+        return products.new_zeros(self.sparse.shape[0]).index_add(0, rows, products)
+
+    def rank_without(self, removed: Float[ndarray, "cells R"]) -> int:
+        """Rank of D once the span of ``removed``, of independent columns, is projected off.
+
+        That is the rank of D, whose columns are independent unless they are 0, less the dimension
+        of what both spans share; and they share what D leaves nothing of.
+        """
+        columns = csc_array(self.sparse[:, abs(self.sparse).sum(axis=0) > 0])
+        if not columns.shape[1]:
+            return 0
+        left = removed - columns @ splu(csc_array(columns.T @ columns)).solve(columns.T @ removed)
+        shared = removed.shape[1] - np.linalg.matrix_rank(left, tol=_ROUNDING * len(removed))
+        return int(columns.shape[1] - shared)
+
+    @cached_property
+    def _entries(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, columns and values of what is not 0."""
+        entries = coo_array(self.sparse)
+        rows, columns = (torch.from_numpy(place.astype(np.int64)) for place in entries.coords)
+        return rows, columns, torch.from_numpy(entries.data)
 
 
 def make_dictionary(name: str, counts: Counts) -> Dictionary:
@@ -59,7 +96,7 @@ def make_dictionary(name: str, counts: Counts) -> Dictionary:
     DesignError
         If the name is unknown or its number does not fit.
     """
-    return Dictionary(name, _columns(name, counts).toarray())
+    return Dictionary(name, _columns(name, counts))
 
 
 def _columns(name: str, counts: Counts) -> csr_array:
@@ -131,7 +168,7 @@ def choose_dictionary(
             f"and there are {held_out.sum() / max(values, 1):.0f} for each searched value"
         )
         if enough:
-            return Dictionary(name, columns.toarray(), f"{_describe(name)}: {facts}{refused}")
+            return Dictionary(name, columns, f"{_describe(name)}: {facts}{refused}")
         refused = refused or f"; {_describe(name)} would leave {seen.min():.0f} for the rarest"
     name = f"{prefix}log-prior"
     reason = f"too few held-out examples ({held_out.sum():.0f}) for anything finer"
@@ -163,10 +200,16 @@ def _clusters(sizes: Float[ndarray, "M"], size: int) -> csr_array:
     return csr_array((np.ones(len(sizes)), (members, cluster)), shape=shape)
 
 
-def _rank_hats(sizes: Float[ndarray, "M"], knots: int) -> Float[ndarray, "M P"]:
+def _rank_hats(sizes: Float[ndarray, "M"], knots: int) -> csr_array:
+    """Between two knots each class has a share of either."""
     position = np.linspace(0, knots - 1, len(sizes))
-    matrix = np.zeros((len(sizes), knots))
-    matrix[_by_count(sizes)] = np.clip(1 - np.abs(position[:, None] - np.arange(knots)), 0, None)
+    below = np.floor(position).astype(int)
+    above = np.minimum(below + 1, knots - 1)
+    share = position - below  # 0 at the last knot, which has none above
+    members = np.tile(_by_count(sizes), 2)
+    entries = (np.concatenate([1 - share, share]), (members, np.concatenate([below, above])))
+    matrix = csr_array(entries, shape=(len(sizes), knots))
+    matrix.eliminate_zeros()
     return matrix
 
 

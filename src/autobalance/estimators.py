@@ -22,7 +22,9 @@ from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
 from autobalance.fitted import FittedModel
 from autobalance.labels import Label, as_label
-from autobalance.model import LinearModel
+from autobalance.models.factory import Factory
+from autobalance.network_bench import NetworkSettings
+from autobalance.network_model import read_model
 from autobalance.objectives import Objective
 from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
@@ -30,7 +32,8 @@ from autobalance.search.result import SearchResult
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.sensitive import encode_sensitive
 from autobalance.storage import folder_written_at_once
-from autobalance.workbench import DEFAULT_PARAMETERS
+from autobalance.training.pipeline import SearchPlan
+from autobalance.training.settings import TrainingSettings
 
 DESIGN_FILE = "design.json"
 
@@ -51,9 +54,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         ``group-balanced``, ``worst-class``, ``worst-group``, ``equal-opportunity``,
         ``equalized-odds``, or a sum such as ``0.1*error+0.9*equalized-odds``.
     parameters
-        What is searched: any of ``weight``, ``additive``, ``multiplicative``, ``ridge``. The
-        default leaves out ``multiplicative``: it matters for networks that fit their training data,
-        and on a ridge-penalised head it mostly adds local optima.
+        What is searched: any of ``weight``, ``additive``, ``multiplicative``, ``ridge``, or
+        ``"auto"`` (default): weight, additive and ridge for a linear head, where ``multiplicative``
+        mostly adds local optima, and additive and multiplicative for a network, which fits its
+        training data whatever the weights.
     dictionary
         Which classes or cells share a value (see :mod:`autobalance.dictionary`), one name or one
         per parameter; ``"auto"`` takes the finest that the held-out examples can carry.
@@ -108,6 +112,17 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         or a quarter of large data that holds 100 examples of every cell that counts. It multiplies
         the cost of a fit, since every contender repeats its whole procedure. ``None`` keeps the
         designed loss without asking. See :mod:`autobalance.contest`.
+    model
+        ``None`` (default) for a linear head and the exact search. For a network, trained and
+        searched as in Algorithm 1: ``"mlp"``, ``"linear"``, the import path of a factory such as
+        ``"package.module:factory"``, or the factory itself, called with the shape of one example,
+        ``(D,)``, and K. It sees standardised features.
+    training, plan
+        For a network: epochs, batches, optimizer and schedule; warm-up and moves of the loss. See
+        :class:`~autobalance.training.settings.TrainingSettings` and
+        :class:`~autobalance.training.pipeline.SearchPlan`.
+    device
+        Where a network is trained; by default a GPU if there is one.
     n_jobs
         Outer parts handled at once, as joblib takes it.
     random_state
@@ -119,6 +134,9 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     coef_ : ndarray of shape (K, D)
         One row of coefficients per class, for the features as handed in.
     intercept_ : ndarray of shape (K,)
+        These two of a linear head only.
+    network_ : NetworkModel
+        The trained network, if there is one.
     temperature_ : float
         Fitted on held-out examples; divides the logits in :meth:`predict_proba`.
     calibration_ : Calibration
@@ -160,7 +178,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         self,
         objective: str = "balanced",
         *,
-        parameters: Sequence[str] = DEFAULT_PARAMETERS,
+        parameters: str | Sequence[str] = AUTO,
         dictionary: str | dict[str, str] = "auto",
         start: str | LossDesign = "auto",
         parametrisation: str = "exp",
@@ -179,6 +197,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         tolerance: float | None = None,
         precision: str = "mixed",
         verdict: str | int | float | None = AUTO,
+        model: str | Factory | None = None,
+        training: TrainingSettings | None = None,
+        plan: SearchPlan | None = None,
+        device: str | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -202,6 +224,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         self.tolerance = tolerance
         self.precision = precision
         self.verdict = verdict
+        self.model = model
+        self.training = training
+        self.plan = plan
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -291,7 +317,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             cv,
             _seed(self.random_state),
             self.empty_cells,
-            _texts(self.parameters),
+            self.parameters if self.parameters == AUTO else _texts(self.parameters),
             self.dictionary,
             self.parametrisation,
             self.start,
@@ -308,6 +334,14 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
                 precision=self.precision,
             ),
             self.standardise,
+            None
+            if self.model is None
+            else NetworkSettings(
+                self.model,
+                self.training or TrainingSettings(),
+                self.plan or SearchPlan(),
+                self.device,
+            ),
         )
 
     def save(self, folder: str | Path) -> None:
@@ -336,15 +370,22 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             self.design_.save(temporary / DESIGN_FILE)
 
     @classmethod
-    def load(cls, folder: str | Path) -> AutoBalanceClassifier:
+    def load(cls, folder: str | Path, factory: Factory | None = None) -> AutoBalanceClassifier:
         """Read a classifier written by :meth:`save`; ``result_`` does not come back.
+
+        Parameters
+        ----------
+        folder
+            Where it was saved.
+        factory
+            Makes the network, if it was not a built-in one: no file can have code run.
 
         Raises
         ------
         ArtifactError, DesignError
             If a file is missing, damaged, or newer than this version.
         """
-        model, extra = LinearModel.read(folder)
+        model, extra = read_model(folder, factory)
         try:
             parameters: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value

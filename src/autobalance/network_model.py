@@ -24,9 +24,9 @@ _BIAS = "bias"
 _PREFIX = "module."
 
 
-def tabular_network(factory: Factory, n_features: int, n_classes: int) -> nn.Sequential:
-    """A fresh network behind a :class:`Standardise`, which is not fitted yet."""
-    return nn.Sequential(Standardise(n_features), factory((n_features,), n_classes))
+def tabular_network(factory: Factory, standardise: Standardise, n_classes: int) -> nn.Module:
+    """A fresh network behind what standardises its features."""
+    return nn.Sequential(standardise, factory((len(standardise.mean),), n_classes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
     }
     bias = saved.tensors.get(_BIAS, np.empty(0))
     try:
-        module = tabular_network(factory, saved.n_features, len(saved.classes))
+        module = tabular_network(factory, Standardise(saved.n_features), len(saved.classes))
         module.load_state_dict(state)
     except (DataError, RuntimeError) as error:
         raise ArtifactError(misfit(folder)) from error

@@ -150,17 +150,20 @@ class SearchSpace:
     def degrees_of_freedom(self) -> int:
         """How many independent directions the loss can move in.
 
-        Weights have mean 1, adjustments sum to 0 over the classes and δ keeps its geometric mean,
-        so that a full dictionary of P columns moves in P − 1 directions (P − G for adjustments by
-        cell).
+        Weights have mean 1, adjustments sum to 0 over the classes and δ keeps its geometric mean
+        (not under the sigmoid), so that a full dictionary of P columns moves in P − 1 directions
+        (P − G for adjustments by cell).
         """
         K, G = self.counts.values.shape
         total = 0
         for name, dictionary in self.dictionaries.items():
-            columns = dictionary.matrix.reshape(K, G, -1)
-            constant = (0,) if name == "additive" else (0, 1)
-            moved = columns - columns.mean(axis=constant, keepdims=True)
-            total += int(np.linalg.matrix_rank(moved.reshape(K * G, -1)))
+            if name == "additive":
+                removed = np.tile(np.eye(G), (K, 1))
+            elif name == "multiplicative" and self.parametrisation == "sigmoid":
+                removed = np.zeros((K * G, 0))
+            else:
+                removed = np.ones((K * G, 1))
+            total += dictionary.rank_without(removed)
         return total
 
     @property
@@ -193,7 +196,7 @@ class SearchSpace:
         for name, dictionary in self.dictionaries.items():
             part = alpha[position : position + dictionary.size]
             position += dictionary.size
-            change = (torch.from_numpy(dictionary.matrix) @ part).reshape(shape)
+            change = (dictionary @ part).reshape(shape)
             if name == "weight":
                 log_weight = log_weight + change
             elif name == "additive":

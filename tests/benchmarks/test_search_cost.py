@@ -18,7 +18,7 @@ def search():
     procedure = Procedure(
         Objective.parse("balanced"), seed=0, dictionary="class", start="logit-adjustment"
     )
-    bench = procedure.workbench(data)
+    bench = procedure.bench(data)
     return bench, procedure.space(bench)
 
 

@@ -52,8 +52,8 @@ def test_what_is_left_out_plays_no_part(data, procedure, folds, predictions):
 def test_predictions_belong_to_their_rows(data, procedure, folds, predictions):
     train = np.flatnonzero(folds.train[0])
     left_out = folds.row[folds.fold == 0]
-    inner = procedure.on_part(2)
-    bench = inner.workbench(data.part(train))
+    inner = procedure.on_part(2, 0)
+    bench = inner.bench(data.part(train))
     head = bench.train_preset("weighted", "by hand")
     codes = predictions.contenders["Inverse-frequency weights"].codes
     at = np.searchsorted(predictions.row, left_out)

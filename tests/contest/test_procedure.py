@@ -28,7 +28,7 @@ def test_examples_without_weight_are_not_counted(data):
 def test_the_start_is_made_from_the_counts_of_the_part(data, procedure):
     part = data.part(np.arange(60, len(data)))
     fixed = replace(procedure, start="logit-adjustment")
-    start = fixed.space(fixed.workbench(part)).start
+    start = fixed.space(fixed.bench(part)).start
     expected = preset("logit-adjustment", part.counts).additive
     np.testing.assert_allclose(start.additive, expected)
 
@@ -37,13 +37,13 @@ def test_a_saved_design_starts_on_other_counts_but_not_on_other_classes(data, ma
     design = replace(preset("cdt", data.counts, gamma=0.3), ridge=None)
     from_design = replace(procedure, start=design, ridge=0.7)
     part = data.part(np.arange(60, len(data)))
-    start = from_design.space(from_design.workbench(part)).start
+    start = from_design.space(from_design.bench(part)).start
     assert start.ridge == 0.7
     np.testing.assert_array_equal(start.multiplicative, design.multiplicative)
     assert start.counts == part.counts
     other = make_data((30, 20))
     with pytest.raises(DesignError, match="other classes or groups"):
-        from_design.space(from_design.workbench(other))
+        from_design.space(from_design.bench(other))
 
 
 def test_a_cell_that_a_part_lacks_is_dropped_there_but_refused_in_the_whole():
@@ -53,14 +53,14 @@ def test_a_cell_that_a_part_lacks_is_dropped_there_but_refused_in_the_whole():
     procedure = Procedure(Objective.parse("worst-group"), cv=2)
     part = whole.part(np.arange(60))
     with pytest.raises(ObjectiveError, match="no example"):
-        procedure.workbench(part)
-    bench = procedure.on_part(3).workbench(part)
+        procedure.bench(part)
+    bench = procedure.on_part(3, 0).bench(part)
     assert len(bench.folds) == 3
     assert not bench.objective.present[1, 1]
 
 
 def test_the_best_start_has_its_ridge_tuned_and_none_is_tried_without_one(data, procedure):
-    bench = procedure.workbench(data)
+    bench = procedure.bench(data)
     start = procedure.space(bench).start
     assert start.metadata["preset"] in ("logit-adjustment", "weighted")
     assert start.ridge == bench.best_start().ridge != procedure.ridge

@@ -6,10 +6,6 @@ import math
 import os
 import random
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections import OrderedDict
 
 import numpy as np
@@ -320,94 +316,6 @@ def test_one_that_cannot_be_deleted(tmp_path):
     (tmp_path / "checkpoint-000001.checkpoint").mkdir()
     with pytest.raises(ArtifactError, match=r"cannot delete .*000001.checkpoint \("):
         Checkpoints(tmp_path).clear()
-
-
-# For each line of its input, a child that saves until it is killed: by itself before the n-th step
-# in the file system, or by us if n is 0. One process for all, since importing PyTorch takes longer
-# than everything else here.
-NURSERY = """
-import itertools, json, os, signal, sys
-from pathlib import Path
-import torch
-from autobalance.training.checkpoint import Checkpoints
-
-def save_until_killed(folder, first, size, steps):
-    left = itertools.count(steps - 1, -1)
-
-    def kill_at_the_last_step(event, _):
-        if event in {"open", "os.mkdir", "os.rename", "os.remove"} and next(left) == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    if steps:
-        sys.addaudithook(kill_at_the_last_step)
-    for number in itertools.count(first):
-        Checkpoints(Path(folder)).save(number, torch.full((size,), number))
-
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        try:
-            save_until_killed(*json.loads(line))
-        finally:
-            os._exit(1)
-    print(child, flush=True)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def nursery():
-    with subprocess.Popen(
-        [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        process.kill()
-
-
-def save_until_killed(nursery, folder, first, size, steps=0, seconds=0.0):
-    print(json.dumps([str(folder), first, size, steps]), file=nursery.stdin, flush=True)
-    child = int(nursery.stdout.readline())
-    if not steps:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    assert int(nursery.stdout.readline()) == signal.SIGKILL
-
-
-def newest_whole(checkpoints, size):
-    """The newest number, 0 without any; a damaged checkpoint would warn, and so fail the test."""
-    loaded = checkpoints.load()
-    if loaded is None:
-        return 0
-    number, state = loaded
-    assert torch.equal(state, torch.full((size,), number))
-    return number
-
-
-def test_killed_before_any_step(tmp_path, nursery):
-    reached = []
-    for steps in range(1, 25):
-        checkpoints = Checkpoints(tmp_path / str(steps))
-        save_until_killed(nursery, checkpoints.folder, 1, 10, steps)
-        number = newest_whole(checkpoints, 10)
-        reached.append(number)
-        checkpoints.save(number + 1, None)
-        checkpoints.save(number + 2, None)
-        assert names(checkpoints.folder) == [
-            f"checkpoint-{number + 1:06d}.checkpoint",
-            f"checkpoint-{number + 2:06d}.checkpoint",
-        ]
-    assert reached == sorted(reached)
-    assert reached[-1] > 2  # so that kills fell between deletions too
-
-
-def test_killed_at_any_moment(tmp_path, nursery):
-    size = 500_000
-    checkpoints, kills, reached = Checkpoints(tmp_path), 0, 0
-    while kills < 16 or reached == 0:
-        save_until_killed(nursery, tmp_path, reached + 1, size, seconds=0.005 * kills)
-        before, reached = reached, newest_whole(checkpoints, size)
-        assert reached >= before
-        kills += 1
 
 
 OPTIMIZERS = {

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from autobalance.bench import TrainedHead
+from autobalance.bench import Bench, TrainedHead
 from autobalance.search.result import Evaluation
 from autobalance.space import SearchSpace
-from autobalance.workbench import Workbench
 
 OURS = "AutoBalance"
 BASELINE = "Cross-entropy"
@@ -53,8 +52,8 @@ def closed_forms(n_groups: int) -> tuple[ClosedForm, ...]:
 
 
 def train_all(
-    bench: Workbench,
-    make_space: Callable[[Workbench], SearchSpace],
+    bench: Bench,
+    make_space: Callable[[Bench], SearchSpace],
     evaluated: Callable[[Evaluation], None],
     starting: Callable[[str], None],
     wanted: Collection[str] | None = None,

@@ -15,19 +15,22 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from autobalance.bench import DEFAULT_RIDGE
+from autobalance.bench import DEFAULT_RIDGE, Bench
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
-from autobalance.errors import DesignError
+from autobalance.errors import DataError, DesignError
 from autobalance.labels import Label
 from autobalance.losses.presets import preset
+from autobalance.network_bench import NetworkBench, NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
+from autobalance.search.online import DEFAULT_PARAMETERS as NETWORK_PARAMETERS
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
-from autobalance.workbench import DEFAULT_PARAMETERS, Workbench
+from autobalance.workbench import DEFAULT_PARAMETERS as HEAD_PARAMETERS
+from autobalance.workbench import Workbench
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +137,15 @@ class Procedure:
         How to search.
     standardise
         See :class:`~autobalance.data.features.FeatureMatrix`.
+    network
+        Which network to train and how, in place of a linear head.
     """
 
     objective: Objective
     cv: Any = 5
     seed: int | None = 0
     empty_cells: str = "error"
-    parameters: Sequence[str] = DEFAULT_PARAMETERS
+    parameters: str | Sequence[str] = AUTO
     dictionary: str | dict[str, str] = AUTO
     parametrisation: str = "exp"
     start: str | LossDesign = AUTO
@@ -148,43 +153,79 @@ class Procedure:
     constraints: tuple[Constraint, ...] = ()
     settings: SearchSettings = field(default_factory=SearchSettings)
     standardise: bool = True
+    network: NetworkSettings | None = None
 
     def check(self, counts: Counts) -> None:
         """Refuse at once what would be refused after a while.
 
         Raises
         ------
-        ObjectiveError, DesignError
-            If the objective, the start or what is searched does not go with these counts.
+        DataError, ObjectiveError, DesignError
+            If the objective, the start, what is searched or the held-out data do not go with these
+            counts or with a network.
         """
         self.objective.bind(counts, self.empty_cells)
         SearchSpace.build(
-            self._given_start(counts), self.parameters, self.dictionary, self.parametrisation
+            self._given_start(counts),
+            self.parameters_used,
+            self.dictionary,
+            self.parametrisation,
         )
+        _ = self.held_out
+        if self.network is not None and self.constraints:
+            raise DataError(
+                "constraints are kept by the exact search of linear heads only; leave them or the "
+                "model out"
+            )
 
-    def workbench(self, data: TrainingData) -> Workbench:
+    @property
+    def parameters_used(self) -> Sequence[str]:
+        """What is searched, also where that was left open."""
+        if self.parameters != AUTO:
+            return (self.parameters,) if isinstance(self.parameters, str) else self.parameters
+        return HEAD_PARAMETERS if self.network is None else NETWORK_PARAMETERS
+
+    def bench(self, data: TrainingData) -> Bench:
         """Folds, prepared features and the bound objective.
 
         Raises
         ------
         DataError, ObjectiveError
-            If the data do not go together with the objective or the folds.
+            If the data do not go together with the objective, the folds or the model.
         """
         counts = data.counts
-        return Workbench(
+        objective = self.objective.bind(counts, self.empty_cells)
+        shared = (
             data.features,
             data.y,
             data.g,
             data.weight,
             counts,
-            data.folds(self.cv, self.seed),
-            self.objective.bind(counts, self.empty_cells),
+            data.folds(self.held_out, self.seed),
+        )
+        if self.network is None:
+            return Workbench(
+                *shared,
+                objective,
+                self.settings,
+                constraints=[limit.bind(counts, self.empty_cells) for limit in self.constraints],
+                standardise=self.standardise,
+            )
+        if len(np.unique(data.weight)) > 1:
+            raise DataError(
+                "networks are trained without sample weights, of which several values were given; "
+                "leave the weights or the model out"
+            )
+        return NetworkBench(
+            *shared,
+            objective,
             self.settings,
-            constraints=[limit.bind(counts, self.empty_cells) for limit in self.constraints],
+            self.network,
             standardise=self.standardise,
+            seed=self.seed or 0,
         )
 
-    def space(self, bench: Workbench) -> SearchSpace:
+    def space(self, bench: Bench) -> SearchSpace:
         """What is searched on ``bench``; finding the best start takes a few short searches.
 
         Raises
@@ -197,7 +238,7 @@ class Procedure:
         shape = bench.counts.values.shape
         return SearchSpace.build(
             self._start(bench),
-            self.parameters,
+            self.parameters_used,
             self.dictionary,
             self.parametrisation,
             bench.folds.held_out_share,
@@ -206,21 +247,49 @@ class Procedure:
             .astype(np.float64),
         )
 
-    def on_part(self, cv: Any) -> Procedure:
+    def on_part(self, cv: Any, part: int) -> Procedure:
         """The same for a part of the examples, in which a rare cell may be missing."""
-        return replace(self, cv=cv, empty_cells="drop")
+        network = self.network
+        if network is not None and network.checkpoints is not None:
+            network = replace(network, checkpoints=network.checkpoints / f"part-{part + 1}")
+        return replace(self, cv=cv, empty_cells="drop", network=network)
 
-    def _start(self, bench: Workbench) -> LossDesign:
-        if self.start == AUTO and "ridge" in self.parameters:
-            return bench.best_start(self.ridge)
+    @property
+    def held_out(self) -> Any:
+        """Held-out data as :func:`~autobalance.search.folds.make_folds` takes it.
+
+        Raises
+        ------
+        DataError
+            If it is not one split for a network.
+        """
+        if self.network is None:
+            return self.cv
+        if isinstance(self.cv, (int, np.integer)) and not isinstance(self.cv, bool):
+            return 1 / int(self.cv)
+        if isinstance(self.cv, float) or (isinstance(self.cv, list) and len(self.cv) == 1):
+            return self.cv
+        raise DataError(
+            "a network is searched on one split: let cv be a number (5 holds out a fifth), a "
+            "share, or a list of one pair of positions"
+        )
+
+    def _start(self, bench: Bench) -> LossDesign:
+        if self.start == AUTO and "ridge" in self.parameters_used:
+            return bench.best_start(self._ridge)
         return self._given_start(bench.counts)
+
+    @property
+    def _ridge(self) -> float:
+        """Of a head, or the weight decay of a network."""
+        return self.ridge if self.network is None else self.network.training.weight_decay
 
     def _given_start(self, counts: Counts) -> LossDesign:
         """The start as far as it is known without trying any."""
         if isinstance(self.start, str):
             first = default_starts(self.objective)[0]
             name = first if self.start == AUTO else self.start
-            return replace(preset(name, counts), ridge=self.ridge)
+            return replace(preset(name, counts), ridge=self._ridge)
         made_for = self.start.counts
         if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
             raise DesignError(
@@ -230,5 +299,5 @@ class Procedure:
         return replace(
             self.start,
             counts=counts,
-            ridge=self.ridge if self.start.ridge is None else self.start.ridge,
+            ridge=self._ridge if self.start.ridge is None else self.start.ridge,
         )

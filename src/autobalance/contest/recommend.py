@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from autobalance.bench import TrainedHead
+from autobalance.bench import Bench, TrainedHead
 from autobalance.contest.contenders import OURS, train_all
 from autobalance.contest.outer import OuterPredictions, outer_folds, predict_left_out
 from autobalance.contest.procedure import Procedure, TrainingData
@@ -16,7 +16,6 @@ from autobalance.evaluation import Evaluator
 from autobalance.objectives import BoundObjective
 from autobalance.search.result import Evaluation
 from autobalance.search.settings import AUTO
-from autobalance.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class Recommendation:
         ``None`` if there is none; ``note`` then says why.
     """
 
-    bench: Workbench
+    bench: Bench
     heads: dict[str, TrainedHead]
     left_out: OuterPredictions | None
     verdict: Verdict | None
@@ -119,7 +118,7 @@ def recommend(
     """
     listener = listener or Listener()
     procedure.check(data.counts)
-    bench = procedure.workbench(data)
+    bench = procedure.bench(data)
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:
         try:
@@ -152,7 +151,7 @@ def recommend(
 
 
 def _evaluator(
-    bench: Workbench,
+    bench: Bench,
     left_out: OuterPredictions,
     seed: int,
     summary: dict[str, BoundObjective] | None = None,

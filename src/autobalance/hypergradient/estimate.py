@@ -62,7 +62,10 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Hypergradient:
-    """dF/dα, one tensor for each parameter of the loss, and dF/dμ for the weight decay."""
+    """dF/dα, one tensor for each parameter of the loss, and dF/dμ for the weight decay.
+
+    Where some entries of θ have no decay, μ is that of the others.
+    """
 
     loss: tuple[Tensor, ...]
     weight_decay: float
@@ -79,7 +82,7 @@ def hypergradient(
     solver: Solver | None = None,
     curvature: GaussNewton | Hessian | None = None,
     tangent: Tangent | None = None,
-    weight_decay: float = 0.0,
+    weight_decay: float | Float[Tensor, "P"] = 0.0,
     mode: str = "eval",
     seed: int = 0,
 ) -> Hypergradient:
@@ -107,7 +110,8 @@ def hypergradient(
     tangent
         By default forward mode.
     weight_decay
-        μ of the μ/2 ‖θ‖² that training adds to the mean loss.
+        μ of the μ/2 ‖θ‖² that training adds to the mean loss: one number, or one for each entry of
+        θ where some have none, as biases often do.
     mode
         ``"eval"`` or ``"train"``, for the training loss; see
         :class:`~autobalance.hypergradient.network.Network`.
@@ -138,7 +142,10 @@ def hypergradient(
         solution = solver.solve(draw, right)
         mixed, signal = _mixed(network, loss, train_batches, tangent, solution.value)
         by_loss = tuple(-product for product in mixed)
-        by_decay = -float(network.theta @ solution.value)
+        theta = network.theta
+        if isinstance(weight_decay, Tensor):
+            theta = torch.where(weight_decay > 0, theta, 0)
+        by_decay = -float(theta @ solution.value)
         norm = torch.stack([product.norm().double() for product in by_loss]).norm()
     return Hypergradient(
         by_loss,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import DesignError, ObjectiveError
 from autobalance.labels import Label, label_text, label_to_json
 from autobalance.losses.presets import PRESETS
+from autobalance.network_bench import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
 from autobalance.runs.examples import PreparedTable, prepare_table
@@ -38,7 +39,7 @@ from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, SearchResult
 from autobalance.search.settings import AUTO, SearchSettings
-from autobalance.workbench import DEFAULT_PARAMETERS
+from autobalance.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,13 @@ class FitRequest:
     jobs
         Outer parts handled at once.
     seed
-        Of the folds and the bootstrap; nothing else is random.
+        Of the folds and the bootstrap, and of a network's weights and batches; nothing else is
+        random.
+    model
+        A network instead of a linear head; see
+        :class:`~autobalance.network_bench.NetworkSettings`.
+    training
+        How the network is trained.
     """
 
     columns: Columns
@@ -83,13 +90,15 @@ class FitRequest:
     drop_classes: tuple[str, ...] = ()
     train_on: tuple[str, ...] = ("train",)
     cv: int | float = 5
-    parameters: tuple[str, ...] = DEFAULT_PARAMETERS
+    parameters: str | tuple[str, ...] = AUTO
     dictionary: str = AUTO
     start: str = AUTO
     constraints: tuple[str, ...] = ()
     verdict: str | int | float | None = AUTO
     jobs: int = 1
     seed: int = 0
+    model: str | None = None
+    training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def parse_objective(self) -> Objective:
         """The objective, not yet tied to classes.
@@ -105,7 +114,9 @@ class FitRequest:
         return Objective.parse(default if self.objective is None else self.objective)
 
 
-def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
+def fit_table(
+    table: Table, request: FitRequest, watch: Watch, checkpoints: Path | None = None
+) -> FinishedRun:
     """Search the loss, train with it and with its rivals, and measure all of them.
 
     Parameters
@@ -116,6 +127,8 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
         What is asked.
     watch
         Hears what is being done.
+    checkpoints
+        A folder for those of a network.
 
     Raises
     ------
@@ -147,9 +160,12 @@ def fit_table(table: Table, request: FitRequest, watch: Watch) -> FinishedRun:
             Constraint.parse(text, objective.positive_class) for text in request.constraints
         ),
         standardise=not prepared.encoder.one_vector,
+        network=None
+        if request.model is None
+        else NetworkSettings(request.model, request.training, checkpoints=checkpoints),
     )
     procedure.check(counts)
-    folds = data.folds(request.cv, request.seed)
+    folds = data.folds(procedure.held_out, request.seed)
     _introduce(prepared, folds, objective, request, watch)
     watch.stage("Preparing the features", 0.0)
     pace = Pace(watch, len(closed_forms(counts.n_groups)))
@@ -264,11 +280,12 @@ def _introduce(
     why = ""
     if request.objective is None:
         why = f" (the default with{'' if counts.groups is not None else 'out'} groups)"
-    watch.say(f"Objective: {objective}{why}, on {_held_out(request.cv, folds)}.")
+    watch.say(f"Objective: {objective}{why}, on {_held_out(folds)}.")
 
 
-def _held_out(cv: int | float, folds: Folds) -> str:
-    return f"one split of {cv:g}" if len(folds) == 1 else f"{len(folds)} folds"
+def _held_out(folds: Folds) -> str:
+    split = f"one split of {folds.held_out_share:.0%}"
+    return split if len(folds) == 1 else f"{len(folds)} folds"
 
 
 def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, Any]:
@@ -300,6 +317,18 @@ def _settings(request: FitRequest) -> Mapping[str, Any]:
         "held-out data": request.cv,
         "verdict": "none" if request.verdict is None else request.verdict,
         "seed": request.seed,
+        **({} if request.model is None else _network_settings(request)),
+    }
+
+
+def _network_settings(request: FitRequest) -> dict[str, Any]:
+    training = request.training
+    return {
+        "model": request.model,
+        "epochs": training.epochs,
+        "batch size": training.batch_size,
+        "learning rate": training.learning_rate,
+        "weight decay": training.weight_decay,
     }
 
 

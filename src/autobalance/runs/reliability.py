@@ -9,7 +9,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.special import softmax
 
-from autobalance.bench import TrainedHead
+from autobalance.bench import Bench, TrainedHead
 from autobalance.calibration import (
     BALANCED,
     TRAIN,
@@ -20,16 +20,13 @@ from autobalance.calibration import (
 )
 from autobalance.reliability import reliability_curve
 from autobalance.runs.examples import Examples
-from autobalance.workbench import Workbench
 
 TEST_SPLIT = "test split"
 CROSS_FITTED = "held-out folds, cross-fitted"
 _PARTS = 5
 
 
-def measure_calibration(
-    head: TrainedHead, bench: Workbench, test: Examples | None
-) -> dict[str, Any]:
+def measure_calibration(head: TrainedHead, bench: Bench, test: Examples | None) -> dict[str, Any]:
     """The entry ``calibration`` of the metrics file, for the priors "train" and "balanced".
 
     Both priors are measured on the same examples, weighted so that the classes have its shares.
@@ -73,7 +70,7 @@ def measure_calibration(
 
 
 def _cross_fitted(
-    head: TrainedHead, bench: Workbench, shares: Float[ndarray, "K"]
+    head: TrainedHead, bench: Bench, shares: Float[ndarray, "K"]
 ) -> dict[str, Float[ndarray, "M K"]]:
     """Probabilities of the held-out examples from calibrators that have not seen them."""
     row, logits = bench.folds.row, head.held_out_logits

@@ -47,11 +47,13 @@ class MovingAlpha:
         self.parts = {name: torch.zeros(size, dtype=torch.float64) for name, size in sizes.items()}
         self.optimizer = optimizer(list(self.parts.values()))
         self.schedule = None if schedule is None else schedule(self.optimizer)
+        self._low, self._high = np.array(space.bounds).T
+        self._slowness = 1.0
 
     @property
     def vector(self) -> Float[ndarray, "A"]:
         """α as a copy."""
-        return np.array(torch.cat(list(self.parts.values())))
+        return torch.cat(list(self.parts.values())).numpy()
 
     @property
     def values(self) -> LossValues:
@@ -87,28 +89,35 @@ class MovingAlpha:
             part.grad = gradient + (0.0 if name == "ridge" else self.pull) * part
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        low, high = np.array(self.space.bounds).T
         vector = self.vector
-        within = bool(((vector >= low) & (vector <= high)).all())  # false for NaN too
+        within = bool(((vector >= self._low) & (vector <= self._high)).all())  # false for NaN too
         if not within:
             for name, part in self.parts.items():
                 part.copy_(before[name])
             self.optimizer.load_state_dict(memory)
         elif self.schedule is not None:
+            # The schedule sees the rates that it has set: some compute the next from the last.
+            self._scale_rates(self._slowness)
             self.schedule.step()
+            self._scale_rates(1 / self._slowness)
         return within
 
     def slow_down(self) -> None:
-        """Halve the learning rate."""
+        """Halve the learning rate, now and in all that the schedule makes of it."""
+        self._slowness *= 2
+        self._scale_rates(1 / 2)
+
+    def _scale_rates(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] /= 2
+            group["lr"] *= factor
 
     def _gradients(self, slopes: Sequence[Tensor], ridge_slope: float) -> dict[str, Tensor]:
         """Carried through the dictionaries and normalisations; parts without any are left out."""
         leaves = {name: part.clone().requires_grad_() for name, part in self.parts.items()}
-        values = self.space.decode(torch.cat(list(leaves.values())))
+        with torch.enable_grad():
+            values = self.space.decode(torch.cat(list(leaves.values())))
         outputs = (values.weight, values.additive, values.multiplicative, values.ridge)
-        given = [slope.double().cpu() for slope in slopes]
+        given = [slope.cpu().double() for slope in slopes]  # some devices have no float64
         given.append(torch.tensor(ridge_slope, dtype=torch.float64))
         searched = [pair for pair in zip(outputs, given, strict=True) if pair[0].requires_grad]
         gradients = torch.autograd.grad(
@@ -125,9 +134,10 @@ class MovingAlpha:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed search needs."""
         return {
-            "parts": dict(self.parts),
-            "optimizer": self.optimizer.state_dict(),
+            "parts": {name: part.clone() for name, part in self.parts.items()},
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "slowness": self._slowness,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -137,3 +147,4 @@ class MovingAlpha:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
+        self._slowness = float(state["slowness"])

@@ -55,6 +55,8 @@ class HeldOutValue:
 class HeldOutRisk:
     """Held-out cell risks and the objective built from them.
 
+    Logits may lie on any device, where all that has their size is computed; the rest is on the CPU.
+
     Parameters
     ----------
     target, group
@@ -170,7 +172,7 @@ class HeldOutRisk:
 
     def cell_errors(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "K G"]:
         """Error rate of each cell when the plain logits decide."""
-        return self.cell_means((logits.argmax(1) != self.target).double())
+        return self.cell_means((logits.argmax(1).cpu() != self.target).double())
 
     def cell_variances_of_mean(self, values: Float[Tensor, "M"]) -> Float[Tensor, "K G"]:
         """Squared standard error of each cell's mean of a value per example."""
@@ -186,8 +188,12 @@ class HeldOutRisk:
 
     def _losses(self, scaled: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
         sharper = _SHARPER * scaled if self._smooth_error else scaled
-        cross_entropy = torch.nn.functional.cross_entropy(sharper, self.target, reduction="none")
+        cross_entropy = self._cross_entropies(sharper)
         return -torch.expm1(-cross_entropy) if self._smooth_error else cross_entropy
+
+    def _cross_entropies(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+        target = self.target.to(logits.device)
+        return torch.nn.functional.cross_entropy(logits, target, reduction="none").cpu()
 
     def objective_of(self, risks: Float[Tensor, "K G"]) -> Float[Tensor, ""]:
         """The objective of cell risks, with smooth maxima."""
@@ -211,8 +217,7 @@ class HeldOutRisk:
 
     def calibration_loss(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
         """The cross-entropy, weighted over cells, that the temperature minimises."""
-        losses = torch.nn.functional.cross_entropy(logits, self.target, reduction="none")
-        return (self._calibration * losses).sum()
+        return (self._calibration * self._cross_entropies(logits)).sum()
 
     def sharpen(self, risks: Float[Tensor, "K G"]) -> None:
         """Raise the price of the constraints that these risks break."""
@@ -224,9 +229,10 @@ class HeldOutRisk:
         """First and second derivative in s of the calibrating cross-entropy at s·z."""
         q = torch.softmax(scale * logits, 1)
         mean = (q * logits).sum(1)
-        own = logits.gather(1, self.target[:, None])[:, 0]
+        own = logits.gather(1, self.target.to(logits.device)[:, None])[:, 0]
         variance = (q * (logits - mean[:, None]) ** 2).sum(1)
-        return (self._calibration * (mean - own)).sum(), (self._calibration * variance).sum()
+        slope, curvature = (mean - own).cpu(), variance.cpu()
+        return (self._calibration * slope).sum(), (self._calibration * curvature).sum()
 
     def _profiled_scale(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
         """The best s, by Newton's method within a bracket (the cross-entropy is convex in s).
@@ -239,7 +245,7 @@ class HeldOutRisk:
         below, above = low, high
         scale = 1.0
         for _ in range(_MAX_STEPS):
-            slope, curvature = map(float, self._slopes(fixed, fixed.new_tensor(scale)))
+            slope, curvature = map(float, self._slopes(fixed, _number(scale, fixed)))
             below, above = (below, scale) if slope > 0 else (scale, above)
             if slope == 0:
                 break
@@ -251,8 +257,13 @@ class HeldOutRisk:
             scale = moved
             if done:
                 break
-        best = fixed.new_tensor(scale)
+        best = _number(scale, fixed)
         gradient, second = self._slopes(logits, best)
         if scale in _SCALE_RANGE or float(second.detach()) <= 0:
             return best
         return torch.sub(best, gradient / second.detach())
+
+
+def _number(value: float, like: Tensor) -> Float[Tensor, ""]:
+    # on the CPU: a tensor without dimensions goes with tensors of any device
+    return torch.tensor(value, dtype=like.dtype)

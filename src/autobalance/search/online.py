@@ -29,26 +29,33 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor, nn
 
-from autobalance.batches import Batch, Inputs, as_batch
+from autobalance.batches import Batch, Inputs, as_batch, map_tensors
 from autobalance.design import LossDesign
-from autobalance.errors import DesignError, SearchError
+from autobalance.errors import DataError, DesignError, SearchError
 from autobalance.hypergradient.damped_cg import CG
 from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
 from autobalance.hypergradient.gauss_newton import GaussNewton
 from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
+from autobalance.hypergradient.network import MODES, Network
 from autobalance.hypergradient.solvers import Solver
 from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 from autobalance.hypergradient.validation import check_model
+from autobalance.hypergradient.wrappers import unwrap
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.search.alpha import MovingAlpha, OptimizerFactory, ScheduleFactory
+from autobalance.search.heldout import HELD_OUT_LOSSES
 from autobalance.search.running_objective import RunningObjective
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PARAMETERS = ("additive", "multiplicative")
+_TRIED = 8
+"""Examples on which a model is tried before the first move."""
+_LOGIT = 5.0
+"""Size of a large logit of a trained network: what a unit of log δ moves its adjusted logit by."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,8 @@ class OnlineSettings:
     held_out_batches
         Batches of the held-out loader that it is taken on.
     learning_rate
-        Of the default optimizer of α, Adam: about how far an entry moves at a time, in logits or
-        log factors.
+        Of the default optimizer of α, Adam: about how far an adjusted logit, or a log weight, moves
+        at a time.
     solver, curvature, tangent, mode
         See :func:`~autobalance.hypergradient.estimate.hypergradient`. A model with an operation
         that has no forward mode gets finite differences, with a warning.
@@ -95,15 +102,42 @@ class OnlineSettings:
     pull: float = 0.0
     patience: int = 8
 
+    def __post_init__(self) -> None:
+        for name in ("every", "recent_batches", "held_out_batches", "patience"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}; use a whole number, at least 1")
+        if self.mode not in MODES:
+            raise DataError(f"mode is {self.mode!r}; use {' or '.join(MODES)}")
+        if self.held_out_loss not in HELD_OUT_LOSSES:
+            raise DataError(
+                f"held_out_loss is {self.held_out_loss!r}; use {' or '.join(HELD_OUT_LOSSES)}"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class AlphaStep:
-    """One move of the loss, or the reason why it was not made."""
+    """One move of the loss, or the reason why it was not made.
+
+    Parameters
+    ----------
+    iteration
+        Optimizer steps of the model before it.
+    alpha, learning_rate
+        After it.
+    record
+        Of the hypergradient; ``None`` where none came about.
+    risks, errors
+        Running means over held-out batches of each cell's loss and error rate.
+    refused
+        Why α stayed.
+    """
 
     iteration: int
     alpha: Float[ndarray, "A"]
     learning_rate: float
     record: Record | None
+    risks: Float[ndarray, "K G"]
+    errors: Float[ndarray, "K G"]
     refused: str = ""
 
 
@@ -135,12 +169,11 @@ class OnlineSearch:
     schedule
         Makes a schedule of that optimizer, stepped after each move; by default the rate stays.
     trained_by
-        The network's optimizer, for its weight decay, which is part of the curvature.
+        The network's optimizer, for its weight decay, which is part of the curvature. Parameters
+        that it does not decay are left so where the decay is searched.
 
     Raises
     ------
-    SearchError
-        If a layer of the model rules out hypergradients; the message names it and the remedy.
     DesignError, ObjectiveError
         If loss, objective and parameters do not go together.
     """
@@ -170,7 +203,8 @@ class OnlineSearch:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
         self.model, self.loss, self.trained_by = model, loss, trained_by
         self.settings = OnlineSettings() if settings is None else settings
-        start = replace(loss.design, ridge=max(self._weight_decay(), RIDGE_FLOOR))
+        largest = max((float(group["weight_decay"]) for group in self._decaying()), default=0.0)
+        start = replace(loss.design, ridge=max(largest, RIDGE_FLOOR))
         self.space = SearchSpace.build(
             start, parameters, dictionary, parametrisation, held_out_share
         )
@@ -181,7 +215,7 @@ class OnlineSearch:
         self.objective = self._running(bound)
         self.alpha = MovingAlpha(
             self.space,
-            optimizer or _adam(self.settings.learning_rate),
+            optimizer or _adam(self.settings.learning_rate, self.space),
             schedule,
             self.settings.pull,
         )
@@ -195,10 +229,17 @@ class OnlineSearch:
     def step(
         self,
         inputs: Inputs,
-        targets: Integer[Tensor, "B"],
+        targets: Integer[Tensor, "B"] | Float[Tensor, "B K"],
         groups: Integer[Tensor, "B"] | None = None,
     ) -> AlphaStep | None:
         """Take note of a training batch, after the optimizer's step; move the loss if it is time.
+
+        Parameters
+        ----------
+        inputs
+            What the model was called with: a tensor, a tuple of its arguments, or a mapping.
+        targets, groups
+            What the loss was called with; ``targets`` may be soft.
 
         Returns
         -------
@@ -208,7 +249,11 @@ class OnlineSearch:
         Raises
         ------
         SearchError
-            If moves keep failing; the values of the loss are then the last sound ones.
+            If moves keep failing; the values of the loss are then the last sound ones. At the first
+            move also if a layer of the model rules out hypergradients; the message names it and the
+            remedy.
+        DataError
+            If the held-out loader yields nothing, or something else than labelled examples.
         """
         self._recent.append(Batch(inputs, targets, groups))
         self.iteration += 1
@@ -240,8 +285,11 @@ class OnlineSearch:
 
     def _move(self) -> AlphaStep:
         """Take the hypergradient and step, if everything about it is sound."""
+        if self._tangent is None:
+            self._tangent = self._choose_tangent()
+        held_out = [self._next_held_out() for _ in range(self.settings.held_out_batches)]
         try:
-            estimate = self._hypergradient()
+            estimate = self._hypergradient(held_out, self._tangent)
         except SearchError as error:
             return self._refuse(str(error), None)
         record = estimate.record
@@ -252,26 +300,36 @@ class OnlineSearch:
         if not self.alpha.step(estimate.loss, estimate.weight_decay):
             return self._refuse("a searched value reached its bounds", record)
         self._write()
-        return AlphaStep(self.iteration, self.alpha.vector, self.alpha.rate, record)
+        return self._recorded(record)
 
     def _refuse(self, why: str, record: Record | None) -> AlphaStep:
         """Leave α where it is and halve the rate at which it moves."""
         self.alpha.slow_down()
-        return AlphaStep(self.iteration, self.alpha.vector, self.alpha.rate, record, why)
+        return self._recorded(record, why)
 
-    def _hypergradient(self) -> Hypergradient:
+    def _recorded(self, record: Record | None, refused: str = "") -> AlphaStep:
+        running = self.objective
+        return AlphaStep(
+            self.iteration,
+            self.alpha.vector,
+            self.alpha.rate,
+            record,
+            running.risks.numpy().copy(),
+            running.errors.numpy().copy(),
+            refused,
+        )
+
+    def _hypergradient(self, held_out: list[Batch], tangent: Tangent) -> Hypergradient:
         settings = self.settings
-        if self._tangent is None:
-            self._tangent = self._choose_tangent()
         return hypergradient(
             self.model,
             self._logit_loss(),
             self.objective,
             list(self._recent),
-            [self._next_held_out() for _ in range(settings.held_out_batches)],
+            held_out,
             solver=settings.solver,
-            curvature=settings.curvature or GaussNewton(self._tangent),
-            tangent=self._tangent,
+            curvature=settings.curvature or GaussNewton(tangent),
+            tangent=tangent,
             weight_decay=self._weight_decay(),
             mode=settings.mode,
             seed=self.iteration,
@@ -307,12 +365,28 @@ class OnlineSearch:
         for name in ("weight", "additive", "multiplicative"):
             getattr(self.loss, name).copy_(getattr(values, name))
         if self.space.search_ridge and self.trained_by is not None:
-            for group in self.trained_by.param_groups:
+            for group in self._decaying() or self.trained_by.param_groups:
                 group["weight_decay"] = float(values.ridge)
 
-    def _weight_decay(self) -> float:
+    def _decaying(self) -> list[dict[str, Any]]:
+        """Groups of the model's optimizer that have a weight decay."""
         groups = [] if self.trained_by is None else self.trained_by.param_groups
-        return max((float(group.get("weight_decay", 0.0)) for group in groups), default=0.0)
+        return [group for group in groups if group.get("weight_decay", 0.0) > 0]
+
+    def _weight_decay(self) -> float | Float[Tensor, "P"]:
+        """Of every trainable parameter; one number where it is the same for all."""
+        own = {
+            id(parameter): float(group["weight_decay"])
+            for group in self._decaying()
+            for parameter in group["params"]
+        }
+        trained = [p for p in unwrap(self.model).parameters() if p.requires_grad]
+        decays = [own.get(id(parameter), 0.0) for parameter in trained]
+        if len(set(decays)) == 1:
+            return decays[0]
+        theta = Network(self.model).theta
+        sizes = torch.tensor([parameter.numel() for parameter in trained])
+        return theta.new_tensor(decays).repeat_interleave(sizes.to(theta.device))
 
     def _running(self, objective: BoundObjective) -> RunningObjective:
         settings = self.settings
@@ -334,16 +408,14 @@ class OnlineSearch:
             self._stream = iter(self.held_out)
             item = next(self._stream, None)
         if item is None:
-            raise SearchError("the held-out loader yields no batch; give it examples")
-        return self._on_device(item)
-
-    def _on_device(self, item: Any) -> Batch:
+            raise DataError("the held-out loader yields no batch; give it examples")
         return as_batch(item).to(next(self.model.parameters()).device)
 
     def _choose_tangent(self) -> Tangent:
         """Forward mode, or finite differences for a model that has none, said once."""
         needs = {"double backward"} if isinstance(self.settings.curvature, Hessian) else set()
-        findings = check_model(self.model, self._recent[-1].inputs, needs)
+        few = map_tensors(lambda leaf: leaf[:_TRIED], self._recent[-1].inputs)
+        findings = check_model(self.model, few, needs)
         blocking = [finding for finding in findings if "forward mode" in finding.blocks]
         if not blocking:
             return ForwardMode()
@@ -373,9 +445,17 @@ class OnlineSearch:
         self._write()
 
 
-def _adam(rate: float) -> OptimizerFactory:
+def _adam(rate: float, space: SearchSpace) -> OptimizerFactory:
+    """Adam, whose steps move an adjusted logit or log weight by about ``rate``."""
+    reach = {name: float(abs(each.sparse).max()) for name, each in space.dictionaries.items()}
+    if "multiplicative" in reach:
+        reach["multiplicative"] *= _LOGIT
+    rates = [rate / reach.get(name, 1.0) for name in space.parameters]
     # A short memory of squares: the scale of a hypergradient changes as the network trains.
-    return lambda tensors: torch.optim.Adam(tensors, lr=rate, betas=(0.9, 0.99))
+    return lambda tensors: torch.optim.Adam(
+        [{"params": [part], "lr": own} for part, own in zip(tensors, rates, strict=True)],
+        betas=(0.9, 0.99),
+    )
 
 
 def _plain(step: AlphaStep) -> dict[str, Any]:
@@ -384,6 +464,8 @@ def _plain(step: AlphaStep) -> dict[str, Any]:
         "alpha": step.alpha.tolist(),
         "learning_rate": step.learning_rate,
         "record": None if step.record is None else asdict(step.record),
+        "risks": step.risks.tolist(),
+        "errors": step.errors.tolist(),
         "refused": step.refused,
     }
 
@@ -395,5 +477,7 @@ def _step(entry: dict[str, Any]) -> AlphaStep:
         np.array(entry["alpha"]),
         entry["learning_rate"],
         None if record is None else Record(**record),
+        np.array(entry["risks"]),
+        np.array(entry["errors"]),
         entry["refused"],
     )

@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from autobalance.batches import Batch
+from autobalance.errors import DataError
+from autobalance.losses._checks import explain_codes
 from autobalance.objectives import BoundObjective
 from autobalance.search.heldout import HeldOutRisk
 
@@ -63,15 +65,25 @@ class RunningObjective:
         self.batches = 0
 
     def __call__(self, logits: Float[Tensor, "M K"], batches: Sequence[Batch]) -> Float[Tensor, ""]:
-        """The objective at the running risks, with the gradient of this batch's part in it."""
-        target = torch.cat([batch.targets for batch in batches]).cpu()
-        group = torch.cat([batch.group_codes for batch in batches]).cpu()
-        z = logits.double().cpu()
-        shape = self._objective.present.shape
-        examples = torch.bincount(target * shape[1] + group, minlength=self.risks.numel())
-        examples = examples.reshape(self.risks.shape)
-        seen = (examples > 0) & torch.from_numpy(self._objective.present)
-        weight = torch.where(examples > 0, self._frequencies / examples.clamp_min(1), 0)
+        """The objective at the running risks, with the gradient of this batch's part in it.
+
+        Examples of cells that training has not are left out. Where a loss is not finite, neither is
+        the value, and the batch leaves no trace.
+
+        Raises
+        ------
+        DataError
+            If the batches hold no codes of classes, or of groups where there are groups.
+        """
+        target, group = self._codes(batches)
+        known = torch.from_numpy(self._objective.present)[target, group]
+        target, group, z = target[known], group[known], _precise(logits)[known.to(logits.device)]
+        if not len(target) or not bool(torch.isfinite(z).all()):
+            return logits.sum().double() * torch.nan
+        examples = torch.zeros_like(self.risks)
+        examples.index_put_((target, group), examples.new_ones(()), accumulate=True)
+        seen = examples > 0
+        weight = self._frequencies / examples
         risk = HeldOutRisk(
             target,
             group,
@@ -83,13 +95,33 @@ class RunningObjective:
         )
         means = risk.cell_means(risk.example_losses(z))
         self._remember(seen, means.detach(), risk.cell_errors(z.detach()))
-        known = self._objective.among((self.shown > 0).numpy())
         at = self.risks.clone().requires_grad_()
-        value = known.risk(at, self._frequencies, self._sharpness)
+        shown_yet = self._objective.among((self.shown > 0).numpy())
+        value = shown_yet.risk(at, self._frequencies, self._sharpness)
         (slope,) = torch.autograd.grad(value, at)
         often = (self.shown / self.batches).clamp_min(1 / self.batches)
         part = (slope / often * torch.where(seen, means, 0)).sum()
         return value.detach() + part - part.detach()
+
+    def _codes(self, batches: Sequence[Batch]) -> tuple[Int[Tensor, "M"], Int[Tensor, "M"]]:
+        """Codes of class and group, on the CPU and in range."""
+        n_classes, n_groups = self.risks.shape
+        for batch in batches:
+            if n_groups > 1 and batch.groups is None:
+                raise DataError(
+                    f"the held-out batches have no groups but the loss has {n_groups}; the loader "
+                    "must yield (inputs, targets, groups)"
+                )
+            if batch.targets.ndim != 1 or batch.targets.is_floating_point():
+                raise DataError(
+                    f"held-out targets are {batch.targets.dtype} of shape "
+                    f"{tuple(batch.targets.shape)}; give one class code for each example"
+                )
+        target = torch.cat([batch.targets for batch in batches]).cpu().long()
+        group = torch.cat([batch.group_codes for batch in batches]).cpu().long()
+        explain_codes("class", target, n_classes)
+        explain_codes("group", group, n_groups)
+        return target, group
 
     def _remember(
         self, seen: Tensor, means: Float[Tensor, "K G"], errors: Float[Tensor, "K G"]
@@ -104,9 +136,9 @@ class RunningObjective:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed search needs."""
         return {
-            "risks": self.risks,
-            "errors": self.errors,
-            "shown": self.shown,
+            "risks": self.risks.clone(),
+            "errors": self.errors.clone(),
+            "shown": self.shown.clone(),
             "batches": self.batches,
         }
 
@@ -115,3 +147,9 @@ class RunningObjective:
         for name in ("risks", "errors", "shown"):
             getattr(self, name).copy_(state[name])
         self.batches = int(state["batches"])
+
+
+def _precise(logits: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
+    """In float64, and where they are: for thousands of classes that is no little work."""
+    # some devices have no float64
+    return (logits if logits.device.type == "cuda" else logits.cpu()).double()

@@ -87,7 +87,9 @@ class Training:
             "choice of training examples": batches.origin,
             "optimizer or schedule": _described(settings, self.optimizer),
             # four digits, which every processor computes alike
-            "loss": " ".join(f"{value:.4g}" for table in _tables(loss) for value in table),
+            "loss": " ".join(
+                f"{x:.4g}" for table in loss.buffers() for x in table.flatten().tolist()
+            ),
         }
         self._by_epoch = settings.scheduler is not None
         if settings.scheduler is not None:
@@ -112,7 +114,7 @@ class Training:
         """
         found = None if checkpoints is None else checkpoints.load()
         if checkpoints is not None and found is not None:
-            self._refuse_other_origin(found[1]["origin"], checkpoints.folder)
+            self._refuse_other_origin(found[1].get("origin", {}), checkpoints.folder)
             self.load_state_dict(found[1])
         for number in range(len(self.history) + 1, self.settings.epochs + 1):
             self.history.append(self._epoch(number))
@@ -189,10 +191,6 @@ def _described(settings: TrainingSettings, optimizer: torch.optim.Optimizer) -> 
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     plain = replace(settings, optimizer=None, scheduler=None)
     return f"{plain} {type(optimizer).__name__} {groups}"
-
-
-def _tables(loss: ParametricCrossEntropy) -> list[list[float]]:
-    return [values.flatten().tolist() for values in loss.buffers()]
 
 
 def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:

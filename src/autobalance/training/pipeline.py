@@ -176,7 +176,7 @@ def search_and_retrain(
     """
     training = TrainingSettings() if training is None else training
     plan = SearchPlan() if plan is None else plan
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = default_device(device)
     folder = None if checkpoints is None else Path(checkpoints)
     parsed = Objective.parse(objective) if isinstance(objective, str) else objective
     started = time.perf_counter()
@@ -368,6 +368,11 @@ def _codes(
             "examples out"
         )
     return torch.tensor([code_of[label] for label in labels])[codes]
+
+
+def default_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, or a GPU if there is one."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def test_a_test_split_stays_and_the_seed_draws_the_inner_folds(table, by_class):
     tasks = [make_task(table, case, seed) for seed in (0, 1)]
     for task in tasks:
         np.testing.assert_array_equal(task.test.features[:, 0], table.frame["a"][::3])
-    folds = [task.procedure.workbench(task.train).folds for task in tasks]
+    folds = [task.procedure.bench(task.train).folds for task in tasks]
     assert (folds[0].fold != folds[1].fold).any()
     assert case.basis == TEST_SPLIT
     assert by_class.basis == OUTER_FOLDS

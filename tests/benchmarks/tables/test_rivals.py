@@ -17,7 +17,7 @@ def few_candidates(monkeypatch):
 
 def fit(table, case, seed=0):
     task = make_task(table, case, seed)
-    bench = task.procedure.workbench(task.train)
+    bench = task.procedure.bench(task.train)
     fitted = rivals.fit_rivals(task.train, bench.folds, bench.objective, seed)
     return task, {each.name: each for each in fitted}
 
@@ -61,7 +61,7 @@ def test_a_class_of_few_examples_is_oversampled_from_fewer_neighbours(table, by_
 
 
 def arena(task, objective=None):
-    bench = task.procedure.workbench(task.train)
+    bench = task.procedure.bench(task.train)
     pairs = [
         (np.flatnonzero(train), bench.folds.row[bench.folds.fold == f])
         for f, train in enumerate(bench.folds.train)

@@ -1,0 +1,44 @@
+"""What the commands of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autobalance.terminal import TerminalWatch
+
+TableFile = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz, .parquet or .npz file.")
+]
+FeaturesKey = Annotated[
+    str | None,
+    typer.Option("--features", metavar="KEY", help="Feature array of an .npz file."),
+]
+DropClasses = Annotated[
+    list[str] | None,
+    typer.Option("--drop-class", metavar="LABEL", help="Leave out a class; repeatable."),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
+]
+Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The folder that autobalance fit wrote.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the library logs.")]
+
+
+@contextmanager
+def watching(verbose: bool) -> Iterator[TerminalWatch]:
+    """A progress bar, plain warnings, and the log if asked for."""
+    from autobalance.terminal import TerminalWatch, log_to_terminal, plain_warnings
+
+    if verbose:
+        log_to_terminal()
+    with plain_warnings(), TerminalWatch().running() as watch:
+        yield watch
