@@ -177,7 +177,7 @@ def _cifar10(folder: Path) -> tuple[ndarray, ndarray]:
 
 RESNET, CNN = "ResNet-32", "small CNN"
 NETWORKS = {
-    CNN: Network(partial(SmallCNN, CLASSES), 29_738, (1, 28, 28), _fashion_mnist, 2000, 600, 0.05),
+    CNN: Network(partial(SmallCNN, CLASSES), 29_738, (1, 28, 28), _fashion_mnist, 2000, 150, 0.05),
     RESNET: Network(
         partial(resnet32, n_classes=CLASSES), 464_154, (3, 32, 32), _cifar10, 900, 50, 0.1
     ),

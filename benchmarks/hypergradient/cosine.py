@@ -23,8 +23,11 @@ from torch import Tensor
 from autobalance.batches import Batch
 from autobalance.errors import SearchError
 from autobalance.hypergradient import CG, GaussNewton, Hessian, ParametricLoss, hypergradient
+from autobalance.hypergradient.gauss_newton import LinearOperator
+from autobalance.hypergradient.logit_loss import LogitLoss
 from autobalance.hypergradient.network import Network
 from benchmarks.hypergradient.cases import Case
+from benchmarks.hypergradient.draws import at
 from benchmarks.hypergradient.methods import (
     PUBLISHED_STEPS,
     Method,
@@ -38,6 +41,7 @@ DRAWS = 20
 DAMPINGS = (0.1, 0.2, 0.5, 1.0, 2.0)
 TOLERANCE = 1e-6
 _ITERATIONS = 2000
+_PIECE = 128
 _POWER_ITERATIONS = 20
 
 
@@ -86,10 +90,26 @@ def _exact(
         [case.train],
         [case.held_out],
         solver=CG(_ITERATIONS, damping, TOLERANCE),
-        curvature=curvature,
+        curvature=_InPieces(curvature),
     )
     record = estimate.record
     return searched(estimate.loss, case), record.residual, record.products
+
+
+class _InPieces:
+    """Curvature of a large batch, the mean over pieces that fit the caches."""
+
+    def __init__(self, curvature: Hessian | GaussNewton) -> None:
+        self.curvature = curvature
+
+    def at(self, network: Network, loss: LogitLoss, batch: Batch, draw: int = 0) -> LinearOperator:
+        """The operator of the whole batch."""
+        rows = torch.arange(len(batch.targets)).split(_PIECE)
+        operators = [self.curvature.at(network, loss, at(batch, own), draw) for own in rows]
+        shares = [len(own) / len(batch.targets) for own in rows]
+        return lambda vector: sum(
+            share * operator(vector) for share, operator in zip(shares, operators, strict=True)
+        )
 
 
 def _doubled(examples: Batch) -> Batch:

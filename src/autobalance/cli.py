@@ -21,6 +21,7 @@ from autobalance.cli_fit import demo, fit
 from autobalance.cli_options import (
     DropClasses,
     FeaturesKey,
+    OwnModel,
     RunFolder,
     Seed,
     TableFile,
@@ -85,6 +86,7 @@ def predict(
             "the predictions, which no prior changes.",
         ),
     ] = None,
+    model: OwnModel = None,
     verbose: Verbose = False,
 ) -> None:
     """Predict the class of every row of TABLE, with the probability of each class, as CSV."""
@@ -93,7 +95,7 @@ def predict(
 
     _refuse_to_overwrite(table, out)
     with watching(verbose) as watch:
-        text = predict_table(folder, table, watch, features, prior).to_csv(index=False)
+        text = predict_table(folder, table, watch, features, prior, model).to_csv(index=False)
     if out is None:
         sys.stdout.write(text)
     else:
@@ -122,6 +124,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE.json", help="Write all figures there too.")
     ] = None,
     seed: Seed = 0,
+    model: OwnModel = None,
     verbose: Verbose = False,
 ) -> None:
     """Measure errors on TABLE per class and group, with bootstrap intervals."""
@@ -143,6 +146,7 @@ def evaluate(
             part=None if part is None else part.value,
             precision=precision,
             seed=seed,
+            model=model,
         )
     if out is not None:
         document = json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ from autobalance.cli_options import (
     watching,
 )
 from autobalance.errors import DataError
-from autobalance.training.settings import TrainingSettings
+from autobalance.network_bench import TABULAR_TRAINING as _NETWORK
 
 if TYPE_CHECKING:
     from autobalance.data.tables import Table
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from autobalance.terminal import TerminalWatch
 
 _DEMO_FOLDER = Path("autobalance-demo")
-_TRAINING = TrainingSettings()
 
 
 class TrainOn(StrEnum):
@@ -136,12 +136,12 @@ def fit(
             "package.module:factory, code of your own.",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Of a network.")] = _TRAINING.epochs,
-    batch_size: Annotated[int, typer.Option(min=1, help="Of a network.")] = _TRAINING.batch_size,
+    epochs: Annotated[int, typer.Option(min=1, help="Of a network.")] = _NETWORK.epochs,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of a network.")] = _NETWORK.batch_size,
     learning_rate: Annotated[
         float, typer.Option(help="Of a network: SGD with momentum, falling as a cosine.")
-    ] = _TRAINING.learning_rate,
-    weight_decay: Annotated[float, typer.Option(help="Of a network.")] = _TRAINING.weight_decay,
+    ] = _NETWORK.learning_rate,
+    weight_decay: Annotated[float, typer.Option(help="Of a network.")] = _NETWORK.weight_decay,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a network's fit that was interrupted.")
     ] = False,
@@ -181,7 +181,8 @@ def fit(
         jobs=jobs,
         seed=seed,
         model=model,
-        training=TrainingSettings(
+        training=replace(
+            _NETWORK,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -207,8 +208,6 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Run the main job on scikit-learn's digits made long-tailed."""
-    from dataclasses import replace
-
     from autobalance.runs.demo import DEMO_REQUEST, demo_table
 
     with watching(verbose) as watch:

@@ -27,6 +27,14 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
 ]
 Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
+OwnModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PATH",
+        help="package.module:factory, if the fit named one: code is run on your word only.",
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="The folder that autobalance fit wrote.")
 ]

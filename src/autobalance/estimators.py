@@ -23,7 +23,7 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.fitted import FittedModel
 from autobalance.labels import Label, as_label
 from autobalance.models.factory import Factory
-from autobalance.network_bench import NetworkSettings
+from autobalance.network_bench import TABULAR_TRAINING, NetworkSettings
 from autobalance.network_model import read_model
 from autobalance.objectives import Objective
 from autobalance.plain import is_plain, plain
@@ -338,7 +338,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             if self.model is None
             else NetworkSettings(
                 self.model,
-                self.training or TrainingSettings(),
+                self.training or TABULAR_TRAINING,
                 self.plan or SearchPlan(),
                 self.device,
             ),

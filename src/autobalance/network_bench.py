@@ -28,10 +28,10 @@ from autobalance.models.factory import Factory, model_factory
 from autobalance.models.standardise import Standardise
 from autobalance.network_model import NetworkModel, tabular_network
 from autobalance.objectives import BoundObjective
+from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.evidence import paired_gain
 from autobalance.search.exact import Progress
 from autobalance.search.folds import Folds
-from autobalance.search.online import AlphaStep
 from autobalance.search.result import START_KEPT, Evaluation, SearchResult
 from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
@@ -48,6 +48,8 @@ from autobalance.training.pipeline import (
 )
 from autobalance.training.settings import TrainingSettings
 
+TABULAR_TRAINING = TrainingSettings(learning_rate=0.02)
+"""Training of a network on tables and embeddings: the paper's rate is for images."""
 _STRENGTHS = {"additive": "tau", "multiplicative": "gamma"}
 _TRIED = (0.5, 1.0, 2.0)
 """Factors on the default strength of a closed form."""
@@ -73,7 +75,7 @@ class NetworkSettings:
     """
 
     model: str | Factory = "mlp"
-    training: TrainingSettings = field(default_factory=TrainingSettings)
+    training: TrainingSettings = TABULAR_TRAINING
     plan: SearchPlan = field(default_factory=SearchPlan)
     device: str | None = None
     checkpoints: Path | None = None

@@ -3,8 +3,8 @@
 A line is the JSON list [function, arguments, steps]: the function of the test file that a forked
 child calls, and the step before which it sends itself SIGKILL, or 0. Forking is quick, while
 importing PyTorch takes longer than everything else here. Steps are whatever touches the file
-system, every forward pass of a module and every step of an optimizer. The child prints its number
-first and, if it survives, how many steps it took; its exit status follows.
+system, every forward pass of a network (a module of modules) and every step of an optimizer. The
+child prints its number first and, if it survives, how many steps it took; its exit status follows.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ def live(function, arguments, last):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(lambda event, _: step() if event in ON_DISK else None)
-    register_module_forward_hook(step)
+    register_module_forward_hook(lambda module, *_: step() if any(module.children()) else None)
     register_optimizer_step_post_hook(step)
     function(*arguments)
     print("survived", next(steps) - 1, flush=True)

@@ -25,7 +25,7 @@ from autobalance.network_bench import NetworkBench, NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
-from autobalance.search.online import DEFAULT_PARAMETERS as NETWORK_PARAMETERS
+from autobalance.search.online_settings import DEFAULT_PARAMETERS as NETWORK_PARAMETERS
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import torch
 from jaxtyping import Float
@@ -190,9 +191,10 @@ def objective_gradient(
 def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
     """The inputs of a batch, at most ``size`` examples at a time."""
     n = len(batch.targets)
+    size = size or n
     return [
-        map_tensors(lambda leaf, start=start: leaf[start : start + (size or n)], batch.inputs)
-        for start in range(0, n, size or n)
+        map_tensors(itemgetter(slice(start, start + size)), batch.inputs)
+        for start in range(0, n, size)
     ]
 
 

@@ -23,6 +23,7 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.evaluation import Evaluation, Evaluator, cell_codes, measurable_objectives
 from autobalance.labels import label_to_json
 from autobalance.metrics import RankingQuality, macro_f1, ranking_quality
+from autobalance.models.factory import model_factory
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
 from autobalance.runs.folder import SavedModel, read_design
@@ -106,6 +107,7 @@ def evaluate_table(
     part: str | None = None,
     precision: float = 0.9,
     seed: int = 0,
+    model: str | None = None,
 ) -> TableEvaluation:
     """Measure a saved model on a labelled table.
 
@@ -130,13 +132,15 @@ def evaluate_table(
         Where recall is read off, for two classes.
     seed
         Of the bootstrap.
+    model
+        The import path of a network of the user's own, as at the fit: what a file names is not run.
 
     Raises
     ------
     AutoBalanceError
         If the folder is damaged or the table does not fit it.
     """
-    saved = SavedModel.read(folder)
+    saved = SavedModel.read(folder, None if model is None else model_factory(model))
     counts = read_design(folder, saved.model).counts
     columns = saved.columns if target is None else replace(saved.columns, target=target)
     if (counts.groups is None) != (not columns.groups):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import DesignError, ObjectiveError
 from autobalance.labels import Label, label_text, label_to_json
 from autobalance.losses.presets import PRESETS
-from autobalance.network_bench import NetworkSettings
+from autobalance.network_bench import TABULAR_TRAINING, NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
 from autobalance.runs.examples import PreparedTable, prepare_table
@@ -98,7 +98,7 @@ class FitRequest:
     jobs: int = 1
     seed: int = 0
     model: str | None = None
-    training: TrainingSettings = field(default_factory=TrainingSettings)
+    training: TrainingSettings = TABULAR_TRAINING
 
     def parse_objective(self) -> Objective:
         """The objective, not yet tied to classes.

@@ -11,6 +11,7 @@ from autobalance.calibration import BALANCED, TRAIN
 from autobalance.data.wording import listing
 from autobalance.errors import DataError
 from autobalance.labels import Label, label_text
+from autobalance.models.factory import model_factory
 from autobalance.runs.folder import SavedModel
 from autobalance.runs.watch import Watch
 
@@ -21,6 +22,7 @@ def predict_table(
     watch: Watch,
     features: str | None = None,
     prior: str | None = None,
+    model: str | None = None,
 ) -> pd.DataFrame:
     """The predicted class of each row and the probability of every class.
 
@@ -38,6 +40,8 @@ def predict_table(
     prior
         How often the classes occur in the table, for the probabilities: ``train``, ``balanced`` or
         ``label=share,label=share``. The predicted classes serve the objective and stay the same.
+    model
+        The import path of a network of the user's own, as at the fit: what a file names is not run.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def predict_table(
     ArtifactError, DataError
         If the folder is damaged, or the table or the prior does not fit it.
     """
-    saved = SavedModel.read(folder)
+    saved = SavedModel.read(folder, None if model is None else model_factory(model))
     shares = None if prior is None else parse_prior(prior, saved.model.classes)
     watch.stage(f"Reading {path.name}")
     inputs = saved.encoder.inputs

@@ -17,6 +17,9 @@ from autobalance.space import LossValues, SearchSpace
 OptimizerFactory = Callable[[list[Tensor]], torch.optim.Optimizer]
 ScheduleFactory = Callable[[torch.optim.Optimizer], Any]
 
+_LOGIT = 5.0
+"""Size of a large logit of a trained network: what a unit of log δ moves its adjusted logit by."""
+
 
 class MovingAlpha:
     """α in parts, one tensor for each searched parameter, starting at 0.
@@ -148,3 +151,16 @@ class MovingAlpha:
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
         self._slowness = float(state["slowness"])
+
+
+def default_optimizer(rate: float, space: SearchSpace) -> OptimizerFactory:
+    """Adam, whose steps move an adjusted logit or log weight by about ``rate``."""
+    reach = {name: float(abs(each.sparse).max()) for name, each in space.dictionaries.items()}
+    if "multiplicative" in reach:
+        reach["multiplicative"] *= _LOGIT
+    rates = [rate / reach.get(name, 1.0) for name in space.parameters]
+    # A short memory of squares: the scale of a hypergradient changes as the network trains.
+    return lambda tensors: torch.optim.Adam(
+        [{"params": [part], "lr": own} for part, own in zip(tensors, rates, strict=True)],
+        betas=(0.9, 0.99),
+    )

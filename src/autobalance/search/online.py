@@ -20,125 +20,41 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Integer
-from numpy import ndarray
 from torch import Tensor, nn
 
 from autobalance.batches import Batch, Inputs, as_batch, map_tensors
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError, SearchError
-from autobalance.hypergradient.damped_cg import CG
 from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
 from autobalance.hypergradient.gauss_newton import GaussNewton
 from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
-from autobalance.hypergradient.network import MODES, Network
-from autobalance.hypergradient.solvers import Solver
+from autobalance.hypergradient.network import Network
 from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 from autobalance.hypergradient.validation import check_model
 from autobalance.hypergradient.wrappers import unwrap
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
-from autobalance.search.alpha import MovingAlpha, OptimizerFactory, ScheduleFactory
-from autobalance.search.heldout import HELD_OUT_LOSSES
+from autobalance.search.alpha import (
+    MovingAlpha,
+    OptimizerFactory,
+    ScheduleFactory,
+    default_optimizer,
+)
+from autobalance.search.alpha_step import AlphaStep
+from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
 from autobalance.search.running_objective import RunningObjective
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PARAMETERS = ("additive", "multiplicative")
 _TRIED = 8
 """Examples on which a model is tried before the first move."""
-_LOGIT = 5.0
-"""Size of a large logit of a trained network: what a unit of log δ moves its adjusted logit by."""
-
-
-@dataclass(frozen=True)
-class OnlineSettings:
-    """How often and how the loss is moved.
-
-    Parameters
-    ----------
-    warm_up
-        Optimizer steps before the loss first moves: a hypergradient means little before the network
-        has come near a minimum.
-    every
-        Optimizer steps from one move of the loss to the next.
-    recent_batches
-        Training batches, the latest, that a hypergradient is taken on.
-    held_out_batches
-        Batches of the held-out loader that it is taken on.
-    learning_rate
-        Of the default optimizer of α, Adam: about how far an adjusted logit, or a log weight, moves
-        at a time.
-    solver, curvature, tangent, mode
-        See :func:`~autobalance.hypergradient.estimate.hypergradient`. A model with an operation
-        that has no forward mode gets finite differences, with a warning.
-    held_out_loss, sharpness, profile_temperature
-        See :class:`~autobalance.search.running_objective.RunningObjective`.
-    pull
-        Strength c of a pull c/2 ‖α‖² of the loss towards its start.
-    patience
-        Moves that may fail in a row, each halving the rate, before the search gives up.
-    """
-
-    warm_up: int = 0
-    every: int = 10
-    recent_batches: int = 4
-    held_out_batches: int = 1
-    learning_rate: float = 0.05
-    solver: Solver = field(default_factory=CG)
-    curvature: GaussNewton | Hessian | None = None
-    tangent: Tangent | None = None
-    mode: str = "eval"
-    held_out_loss: str = "cross-entropy"
-    sharpness: float = 20.0
-    profile_temperature: bool = True
-    pull: float = 0.0
-    patience: int = 8
-
-    def __post_init__(self) -> None:
-        for name in ("every", "recent_batches", "held_out_batches", "patience"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} is {getattr(self, name)}; use a whole number, at least 1")
-        if self.mode not in MODES:
-            raise DataError(f"mode is {self.mode!r}; use {' or '.join(MODES)}")
-        if self.held_out_loss not in HELD_OUT_LOSSES:
-            raise DataError(
-                f"held_out_loss is {self.held_out_loss!r}; use {' or '.join(HELD_OUT_LOSSES)}"
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class AlphaStep:
-    """One move of the loss, or the reason why it was not made.
-
-    Parameters
-    ----------
-    iteration
-        Optimizer steps of the model before it.
-    alpha, learning_rate
-        After it.
-    record
-        Of the hypergradient; ``None`` where none came about.
-    risks, errors
-        Running means over held-out batches of each cell's loss and error rate.
-    refused
-        Why α stayed.
-    """
-
-    iteration: int
-    alpha: Float[ndarray, "A"]
-    learning_rate: float
-    record: Record | None
-    risks: Float[ndarray, "K G"]
-    errors: Float[ndarray, "K G"]
-    refused: str = ""
 
 
 class OnlineSearch:
@@ -215,7 +131,7 @@ class OnlineSearch:
         self.objective = self._running(bound)
         self.alpha = MovingAlpha(
             self.space,
-            optimizer or _adam(self.settings.learning_rate, self.space),
+            optimizer or default_optimizer(self.settings.learning_rate, self.space),
             schedule,
             self.settings.pull,
         )
@@ -431,7 +347,7 @@ class OnlineSearch:
             "failures": self.failures,
             "objective": self.objective.state_dict(),
             "held_out": None if held_out is None else held_out(),
-            "history": [_plain(step) for step in self.history],
+            "history": [step.to_plain() for step in self.history],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -441,43 +357,5 @@ class OnlineSearch:
         self.objective.load_state_dict(state["objective"])
         if state["held_out"] is not None:
             self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
-        self.history = [_step(entry) for entry in state["history"]]
+        self.history = [AlphaStep.from_plain(entry) for entry in state["history"]]
         self._write()
-
-
-def _adam(rate: float, space: SearchSpace) -> OptimizerFactory:
-    """Adam, whose steps move an adjusted logit or log weight by about ``rate``."""
-    reach = {name: float(abs(each.sparse).max()) for name, each in space.dictionaries.items()}
-    if "multiplicative" in reach:
-        reach["multiplicative"] *= _LOGIT
-    rates = [rate / reach.get(name, 1.0) for name in space.parameters]
-    # A short memory of squares: the scale of a hypergradient changes as the network trains.
-    return lambda tensors: torch.optim.Adam(
-        [{"params": [part], "lr": own} for part, own in zip(tensors, rates, strict=True)],
-        betas=(0.9, 0.99),
-    )
-
-
-def _plain(step: AlphaStep) -> dict[str, Any]:
-    return {
-        "iteration": step.iteration,
-        "alpha": step.alpha.tolist(),
-        "learning_rate": step.learning_rate,
-        "record": None if step.record is None else asdict(step.record),
-        "risks": step.risks.tolist(),
-        "errors": step.errors.tolist(),
-        "refused": step.refused,
-    }
-
-
-def _step(entry: dict[str, Any]) -> AlphaStep:
-    record = entry["record"]
-    return AlphaStep(
-        entry["iteration"],
-        np.array(entry["alpha"]),
-        entry["learning_rate"],
-        None if record is None else Record(**record),
-        np.array(entry["risks"]),
-        np.array(entry["errors"]),
-        entry["refused"],
-    )

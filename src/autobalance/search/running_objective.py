@@ -127,7 +127,7 @@ class RunningObjective:
         self, seen: Tensor, means: Float[Tensor, "K G"], errors: Float[Tensor, "K G"]
     ) -> None:
         """Move the running means of the cells that a batch shows; the first is taken whole."""
-        past = torch.where(self.shown > 0, self._memory, 0.0)
+        past = self._memory * (self.shown > 0).double()
         for running, new in ((self.risks, means), (self.errors, errors)):
             running.copy_(torch.where(seen, past * running + (1 - past) * new, running))
         self.shown += seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +25,10 @@ from autobalance.labels import Label
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
 from autobalance.objectives import Objective
+from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
-from autobalance.search.online import DEFAULT_PARAMETERS, AlphaStep, OnlineSearch, OnlineSettings
+from autobalance.search.online import OnlineSearch
+from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
 from autobalance.starts import default_starts
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
@@ -53,8 +54,7 @@ class SearchPlan:
     warm_up
         Share of the search's epochs before the loss first moves; the paper's 0.4 (120 of 300).
     moves
-        How often, at most, the loss moves in the rest, evenly spaced. 80 cost about half a
-        training.
+        About how often the loss moves in the rest, evenly spaced. 80 cost about half a training.
     batch_size
         Held-out examples in a move's batch, stratified by cell.
     settings
@@ -80,7 +80,7 @@ class SearchPlan:
     def for_steps(self, steps: int) -> OnlineSettings:
         """The settings of a search over so many optimizer steps."""
         warm_up = round(self.warm_up * steps)
-        every = max(1, math.ceil((steps - warm_up) / self.moves))
+        every = max(1, round((steps - warm_up) / self.moves))
         return replace(self.settings, warm_up=warm_up, every=every)
 
 

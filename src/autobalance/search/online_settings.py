@@ -1,0 +1,73 @@
+"""How often and how the search beside a training loop moves the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autobalance.errors import DataError
+from autobalance.hypergradient.damped_cg import CG
+from autobalance.hypergradient.gauss_newton import GaussNewton
+from autobalance.hypergradient.hessian import Hessian
+from autobalance.hypergradient.network import MODES
+from autobalance.hypergradient.solvers import Solver
+from autobalance.hypergradient.tangent import Tangent
+from autobalance.search.heldout import HELD_OUT_LOSSES
+
+DEFAULT_PARAMETERS = ("additive", "multiplicative")
+"""What is searched for a network unless something else is said."""
+
+
+@dataclass(frozen=True)
+class OnlineSettings:
+    """How often and how the loss is moved.
+
+    Parameters
+    ----------
+    warm_up
+        Optimizer steps before the loss first moves: a hypergradient means little before the network
+        has come near a minimum.
+    every
+        Optimizer steps from one move of the loss to the next.
+    recent_batches
+        Training batches, the latest, that a hypergradient is taken on.
+    held_out_batches
+        Batches of the held-out loader that it is taken on.
+    learning_rate
+        Of the default optimizer of α, Adam: about how far an adjusted logit, or a log weight, moves
+        at a time.
+    solver, curvature, tangent, mode
+        See :func:`~autobalance.hypergradient.estimate.hypergradient`. A model with an operation
+        that has no forward mode gets finite differences, with a warning.
+    held_out_loss, sharpness, profile_temperature
+        See :class:`~autobalance.search.running_objective.RunningObjective`.
+    pull
+        Strength c of a pull c/2 ‖α‖² of the loss towards its start.
+    patience
+        Moves that may fail in a row, each halving the rate, before the search gives up.
+    """
+
+    warm_up: int = 0
+    every: int = 10
+    recent_batches: int = 4
+    held_out_batches: int = 1
+    learning_rate: float = 0.05
+    solver: Solver = field(default_factory=CG)
+    curvature: GaussNewton | Hessian | None = None
+    tangent: Tangent | None = None
+    mode: str = "eval"
+    held_out_loss: str = "cross-entropy"
+    sharpness: float = 20.0
+    profile_temperature: bool = True
+    pull: float = 0.0
+    patience: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("every", "recent_batches", "held_out_batches", "patience"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}; use a whole number, at least 1")
+        if self.mode not in MODES:
+            raise DataError(f"mode is {self.mode!r}; use {' or '.join(MODES)}")
+        if self.held_out_loss not in HELD_OUT_LOSSES:
+            raise DataError(
+                f"held_out_loss is {self.held_out_loss!r}; use {' or '.join(HELD_OUT_LOSSES)}"
+            )

@@ -1,0 +1,128 @@
+"""Networks on one split: the same terms for every loss, and the start kept where nothing is won."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from autobalance.counts import Counts
+from autobalance.errors import DataError
+from autobalance.network_bench import NetworkBench, NetworkSettings
+from autobalance.objectives import Objective
+from autobalance.search.folds import make_folds
+from autobalance.search.online import DEFAULT_PARAMETERS
+from autobalance.search.result import START_KEPT
+from autobalance.search.settings import SearchSettings
+from autobalance.space import SearchSpace
+from autobalance.training.pipeline import SearchPlan
+from autobalance.training.settings import TrainingSettings
+
+QUICK = NetworkSettings(
+    "linear", TrainingSettings(epochs=3, batch_size=32, learning_rate=0.05), SearchPlan(moves=4)
+)
+
+
+def draw(rows=240, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.choice(3, rows, p=[0.6, 0.3, 0.1])
+    return 3.0 + 2.0 * (rng.normal(size=(rows, 5)) + 1.5 * np.eye(3, 5)[y]), y
+
+
+def a_bench(network=QUICK, **settings):
+    x, y = draw()
+    counts = Counts.from_codes(y, None, ("a", "b", "c"))
+    weight = np.ones(len(y))
+    folds = make_folds(0.25, x, y, y, y, counts, weight, 0)
+    return x, NetworkBench(
+        x,
+        y,
+        np.zeros_like(y),
+        weight,
+        counts,
+        folds,
+        Objective.parse("balanced").bind(counts),
+        SearchSettings(**settings),
+        network,
+    )
+
+
+def searched(bench, **options):
+    space = SearchSpace.build(bench.best_start(1e-4), DEFAULT_PARAMETERS, "class")
+    return space, bench.train(space, "AutoBalance", **options)
+
+
+def test_a_designed_head_is_measured_on_the_split_and_trained_on_everything():
+    seen = []
+    x, bench = a_bench(required_gain=None)
+    space, head = searched(bench, progress=seen.append)
+    assert head.held_out_logits.shape == (len(bench.folds.row), 3)
+    np.testing.assert_array_equal(head.result.held_out_rows, bench.folds.row)
+    assert len(seen) == 2  # epochs with a move behind them
+    assert not np.array_equal(head.design.additive, space.start.additive)
+    assert np.isfinite(head.model.logits(x)).all()
+    assert head.result.best.objective == pytest.approx(
+        float(bench.held_out_risk()(torch.from_numpy(head.held_out_logits)).objective)
+    )
+
+
+def test_the_start_is_kept_where_the_gain_does_not_stand_out():
+    _, bench = a_bench(required_gain=50.0)
+    space, head = searched(bench)
+    assert head.result.status == START_KEPT
+    np.testing.assert_array_equal(head.design.additive, space.start.additive)
+    closed = bench.train_preset("logit-adjustment", "LA", ridge=1e-4)
+    np.testing.assert_array_equal(head.held_out_logits, closed.held_out_logits)
+    np.testing.assert_array_equal(head.model.logits(draw()[0]), closed.model.logits(draw()[0]))
+
+
+def test_a_tuned_closed_form_is_the_best_of_those_tried():
+    _, bench = a_bench()
+    plain = bench.train_preset("logit-adjustment", "LA", ridge=1e-4)
+    tuned = bench.train_preset("logit-adjustment", "LA", ("additive",), ridge=1e-4)
+    assert tuned.result.value <= plain.result.value
+    tau = tuned.design.metadata["arguments"]["tau"]
+    values = {
+        tried: bench._tried("logit-adjustment", {"tau": tried}, 1e-4).value
+        for tried in (0.5, 1.0, 2.0)
+    }
+    assert tau == min(values, key=values.get)
+
+
+def test_the_same_seed_gives_the_same_network_and_leaves_the_callers_draws_alone():
+    x, bench = a_bench()
+    before = torch.random.get_rng_state()
+    first = bench.train_preset("weighted", "w").model.logits(x)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    np.testing.assert_array_equal(a_bench()[1].train_preset("weighted", "w").model.logits(x), first)
+
+
+def test_a_tuned_bias_moves_the_network_and_its_design():
+    x, bench = a_bench()
+    head = bench.train_preset("cross-entropy", "CE")
+    biased = bench.add_tuned_bias(head, "bias")
+    np.testing.assert_allclose(
+        biased.model.logits(x) - head.model.logits(x),
+        np.broadcast_to(biased.model.bias, (len(x), 3)),
+        atol=1e-12,
+    )
+    np.testing.assert_allclose(biased.design.additive[:, 0], -biased.model.bias)
+
+
+def test_checkpoints_are_gone_on_with(tmp_path, monkeypatch):
+    network = replace(QUICK, checkpoints=tmp_path)
+    x, bench = a_bench(network, required_gain=None)
+    _, first = searched(bench)
+
+    def no_epoch(*_):
+        raise AssertionError("a finished training is trained again")
+
+    monkeypatch.setattr("autobalance.training.loop.Training._epoch", no_epoch)
+    _, again = searched(a_bench(network, required_gain=None)[1])
+    np.testing.assert_array_equal(again.model.logits(x), first.model.logits(x))
+    assert again.design == first.design
+
+
+def test_a_model_that_there_is_not_is_refused_by_name():
+    with pytest.raises(DataError, match="no model 'forest'"):
+        a_bench(replace(QUICK, model="forest"))

@@ -1,0 +1,80 @@
+"""A trained network: its logits, its bias, and its two files, which run nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autobalance.errors import ArtifactError
+from autobalance.model import JSON_FILE, LinearModel
+from autobalance.models.factory import BUILT_IN
+from autobalance.models.standardise import Standardise
+from autobalance.network_model import NetworkModel, read_model, tabular_network
+
+X = np.random.default_rng(0).normal(3.0, 2.0, size=(20, 4))
+
+
+def own_factory(shape, n_classes):
+    return nn.Sequential(nn.Linear(shape[0], 5), nn.BatchNorm1d(5), nn.Linear(5, n_classes))
+
+
+def a_model(name="mlp", factory=None):
+    torch.manual_seed(0)
+    standardise = Standardise(4).fit(torch.from_numpy(X))
+    module = tabular_network(factory or BUILT_IN[name], standardise, 3).eval()
+    return NetworkModel(("a", "b", None), module, name, 4, np.array([0.0, 1.0, -1.0]), 0.7)
+
+
+def test_logits_are_those_of_the_module_on_standard_features_plus_the_bias():
+    model = a_model()
+    standard = torch.from_numpy((X - X.mean(0)) / X.std(0)).float()
+    with torch.no_grad():
+        expected = model.module[1](standard).double().numpy() + model.bias
+    np.testing.assert_allclose(model.logits(X), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model.predict(X), expected.argmax(1))
+
+
+def test_a_shift_moves_every_logit_by_as_much():
+    model, shift = a_model(), np.array([1.0, -2.0, 3.0])
+    np.testing.assert_allclose(model.shifted(shift).logits(X), model.logits(X) + shift)
+
+
+@pytest.mark.parametrize(("name", "factory"), [("mlp", None), ("own:net", own_factory)])
+def test_it_reads_back_bit_for_bit(tmp_path, name, factory):
+    model = a_model(name, factory)
+    model.write(tmp_path, {"kept": 1})
+    again, extra = read_model(tmp_path, factory)
+    assert extra == {"kept": 1}
+    assert (again.classes, again.temperature, again.n_features) == (("a", "b", None), 0.7, 4)
+    np.testing.assert_array_equal(again.logits(X), model.logits(X))
+
+
+def test_a_name_in_a_file_runs_nothing(tmp_path):
+    a_model("own_module:net", own_factory).write(tmp_path, {})
+    with pytest.raises(ArtifactError, match="own_module:net.*not run on a file's word"):
+        read_model(tmp_path)
+
+
+def test_a_linear_head_is_read_as_one(tmp_path):
+    LinearModel(("a", "b"), np.ones((2, 4)), np.zeros(2)).write(tmp_path, {})
+    assert isinstance(read_model(tmp_path)[0], LinearModel)
+    assert json.loads((tmp_path / JSON_FILE).read_text())["version"] == 1  # older releases read it
+
+
+def test_a_network_is_not_read_as_a_linear_head(tmp_path):
+    a_model().write(tmp_path, {})
+    with pytest.raises(ArtifactError, match="does not fit"):
+        LinearModel.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"features": 5}, {"classes": ["a", "b"]}, {"model": "linear"}], ids=str
+)
+def test_files_that_do_not_fit_each_other_are_refused(tmp_path, changes):
+    a_model().write(tmp_path, {})
+    path = tmp_path / JSON_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ArtifactError, match="does not fit"):
+        read_model(tmp_path)

@@ -1,0 +1,321 @@
+"""From data to a retrained network."""
+
+import random
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from autobalance.counts import Counts
+from autobalance.design import LossDesign
+from autobalance.errors import ArtifactError, DataError, DesignError, ObjectiveError
+from autobalance.losses.presets import preset
+from autobalance.objectives import Objective
+from autobalance.search import online
+from autobalance.training.checkpoint import rng_state
+from autobalance.training.examples import Examples
+from autobalance.training.loop import predict_logits
+from autobalance.training.pipeline import (
+    SearchPlan,
+    add_search,
+    evaluate,
+    new_training,
+    search_and_retrain,
+    split,
+    starting_design,
+)
+from autobalance.training.settings import TrainingSettings
+
+CPU = torch.device("cpu")
+BALANCED = Objective.parse("balanced")
+SETTINGS = TrainingSettings(3, batch_size=16, learning_rate=0.05)
+PLAN = SearchPlan(moves=5, batch_size=24)
+NAMES = np.array(["ant", "bee", "cat"])
+
+
+def points(seed=0, sizes=(70, 35, 15)):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.repeat_interleave(torch.arange(3), torch.tensor(sizes))
+    return torch.randn(len(y), 4, generator=generator) + y[:, None], NAMES[y]
+
+
+def network(n_classes=3):
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n_classes))
+
+
+def run(factory=network, data=None, objective="balanced", **options):
+    options = {"training": SETTINGS, "plan": PLAN, "device": "cpu"} | options
+    return search_and_retrain(factory, points() if data is None else data, objective, **options)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(test_data=points(seed=1))
+
+
+def weights_of(model):
+    return torch.cat([value.double().flatten() for value in model.state_dict().values()])
+
+
+@pytest.mark.parametrize(
+    ("steps", "moves", "warm_up", "first", "every", "made"),
+    [
+        (2790, 80, 0.4, 1116, 21, 79),
+        (100, 10, 0.4, 40, 6, 10),
+        (100, 41, 0.4, 40, 1, 60),
+        (100, 39, 0.4, 40, 2, 30),
+        (100, 80, 0.4, 40, 1, 60),
+        (100, 10, 1.0, 100, 1, 0),
+    ],
+)
+def test_moves_are_spaced_evenly(steps, moves, warm_up, first, every, made):
+    plan = SearchPlan(moves=moves, warm_up=warm_up, settings=online.OnlineSettings(pull=0.5))
+    settings = plan.for_steps(steps)
+    assert (settings.warm_up, settings.every, settings.pull) == (first, every, 0.5)
+    assert (steps - first) // every == made
+
+
+@pytest.mark.usefixtures("plain_calls")
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"held_out": 1.0}, "held_out is 1.0; it must be a share between 0 and 1"),
+        ({"held_out": 0.0}, "held_out is 0.0"),
+        ({"warm_up": 1.5}, "warm_up is 1.5; it must be a share from 0 to 1"),
+        ({"moves": 0}, "moves is 0; use a whole number of at least 1"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; use a whole number"),
+    ],
+    ids=str,
+)
+def test_plans_that_make_no_sense(plan, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        SearchPlan(**plan)
+
+
+def test_the_split_is_stratified_by_cell():
+    y = np.repeat([0, 1], [60, 40])
+    g = np.tile([0, 0, 0, 1], 25)
+    examples = Examples.of((torch.zeros(100, 1), y, g))
+    train, held_out = split(examples, 0.2, seed=3)
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(100))
+    assert np.bincount(examples.cells[held_out]).tolist() == [9, 3, 6, 2]
+    assert torch.equal(split(examples, 0.2, seed=3)[1], held_out)
+    assert not torch.equal(split(examples, 0.2, seed=4)[1], held_out)
+
+
+def test_the_start_is_consistent_with_the_objective_or_given():
+    examples = Examples.of(points())
+    adjusted = starting_design("auto", BALANCED, examples)
+    assert adjusted.additive[:, 0] == pytest.approx(np.log(np.array([70, 35, 15]) / 120))
+    assert starting_design("weighted", BALANCED, examples).metadata["preset"] == "weighted"
+    other = preset("cdt", Counts(np.array([[9.0], [5.0], [2.0]]), ("ant", "bee", "cat")))
+    given = starting_design(other, BALANCED, examples)
+    assert given.multiplicative.tolist() == other.multiplicative.tolist()
+    assert given.counts == examples.counts
+    foreign = preset("cdt", Counts(np.array([[9.0], [5.0], [2.0]]), ("ant", "bee", "dog")))
+    with pytest.raises(DataError, match="made for other classes or groups than those of the data"):
+        starting_design(foreign, BALANCED, examples)
+
+
+def training_of(examples, index, design, seed=0, settings=SETTINGS):
+    return new_training(network, examples, index, design, settings, CPU, seed)
+
+
+def test_retraining_is_ordinary_training_on_everything_with_the_design(result):
+    examples = Examples.of(points())
+    plain = training_of(examples, torch.arange(120), result.design)
+    plain.run()
+    assert torch.equal(weights_of(plain.model), weights_of(result.model))
+    assert tuple(plain.history) == result.epochs["retraining"]
+    assert not result.model.training
+
+
+def test_the_search_is_training_on_a_part_beside_moves_of_the_loss(result):
+    examples = Examples.of(points())
+    train, held_out = split(examples, 0.2, 0)
+    searching = training_of(examples, train, starting_design("auto", BALANCED, examples))
+    search = add_search(searching, examples, held_out, BALANCED, PLAN, 0)
+    searching.run()
+    assert result.held_out_rows.tolist() == held_out.tolist()
+    logits = predict_logits(searching.model, examples, held_out)
+    assert np.array_equal(result.held_out_logits, logits.double().numpy())
+    assert result.design.additive.tolist() == search.design().additive.tolist()
+    wrong = logits.argmax(1) != examples.targets[held_out]
+    of_cells = [wrong[examples.targets[held_out] == k].double().mean() for k in range(3)]
+    assert np.ravel(result.epochs["search"][-1].cell_errors) == pytest.approx(np.array(of_cells))
+
+
+def test_a_search_that_makes_no_move_leaves_training_as_it_is():
+    examples = Examples.of(points())
+    train, held_out = split(examples, 0.2, 0)
+    start = starting_design("auto", BALANCED, examples)
+    runs = {}
+    for warm_up in (None, 1.0, 0.4):
+        runs[warm_up] = training_of(examples, train, start)
+        if warm_up is not None:
+            plan = SearchPlan(moves=5, warm_up=warm_up)
+            add_search(runs[warm_up], examples, held_out, BALANCED, plan, 0)
+        runs[warm_up].run()
+    weights = {warm_up: weights_of(each.model) for warm_up, each in runs.items()}
+    assert torch.equal(weights[1.0], weights[None])
+    assert not torch.equal(weights[0.4], weights[None])
+
+
+def test_the_rate_of_the_loss_falls_to_nearly_nothing(result):
+    rates = [move.learning_rate for move in result.moves]
+    assert len(rates) == 5
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    assert rates[-1] < 0.1 * rates[0]
+    assert {move.refused for move in result.moves} == {""}
+
+
+def test_the_weight_decay_is_in_the_curvature(monkeypatch):
+    decays = []
+
+    def spy(*arguments, weight_decay, **options):
+        decays.append(weight_decay)
+        return hypergradient(*arguments, weight_decay=weight_decay, **options)
+
+    hypergradient = online.hypergradient
+    monkeypatch.setattr(online, "hypergradient", spy)
+    run(training=TrainingSettings(2, batch_size=16, weight_decay=0.03))
+    assert decays
+    assert set(decays) == {0.03}
+
+
+def test_a_searched_weight_decay_serves_the_retraining():
+    optimizers = []
+
+    def sgd(parameters):
+        optimizers.append(torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01))
+        return optimizers[-1]
+
+    settings = TrainingSettings(2, batch_size=16, optimizer=sgd)
+    found = run(parameters=("additive", "ridge"), training=settings).design.ridge
+    assert found != pytest.approx(0.01, rel=0.01)
+    assert [each.param_groups[0]["weight_decay"] for each in optimizers] == [found, found]
+
+
+def test_the_same_seed_gives_the_same_bit_for_bit(result):
+    random.seed(5)  # nothing of the caller's streams matters
+    torch.rand(3)
+    again, other = run(), run(seed=1)
+    assert torch.equal(weights_of(again.model), weights_of(result.model))
+    assert again.design.to_json() == result.design.to_json()
+    assert again.epochs == result.epochs
+    assert not torch.equal(weights_of(other.model), weights_of(result.model))
+    assert other.held_out_rows.tolist() != result.held_out_rows.tolist()
+
+
+class Draws(TensorDataset):
+    """A data set that draws from every global stream."""
+
+    def __getitem__(self, position):
+        torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002
+        return super().__getitem__(position)
+
+
+@pytest.mark.usefixtures("plain_calls")  # the check of a sequence draws from Python's stream
+def test_the_callers_random_streams_are_not_touched():
+    x, names = points()
+    data = Draws(x, torch.from_numpy(np.unique(names, return_inverse=True)[1]))
+
+    def state():
+        streams = rng_state()
+        return streams["torch"].tolist(), streams["numpy"][1].tolist(), streams["python"]
+
+    before = state()
+    run(data=data, test_data=data, training=TrainingSettings(1, batch_size=16))
+    assert state() == before
+
+
+def test_the_model_is_evaluated_on_the_test_data(result):
+    x, names = points(seed=1)
+    with torch.no_grad():
+        predicted = NAMES[result.model(x).argmax(1)]
+    error = 1 - balanced_accuracy_score(names, predicted)
+    assert result.evaluation.objective.value == pytest.approx(error)
+    assert result.evaluation.summary["error"].value == pytest.approx(np.mean(names != predicted))
+    assert run().evaluation is None
+
+
+def test_a_test_part_may_lack_classes_and_is_coded_as_in_training(result):
+    x, names = points(seed=1)
+    some = names != "ant"
+    examples = Examples.of(points())
+    evaluation = evaluate(result.model, (x[some], names[some]), examples, BALANCED, CPU)
+    expected = result.evaluation.class_errors
+    assert np.isnan(evaluation.class_errors[0])
+    assert evaluation.class_errors[1:] == pytest.approx(expected[1:])
+
+
+def never():
+    raise AssertionError("this must be known before a model is made")
+
+
+X, Y = points()
+G = np.tile(["a", "b"], 60)
+
+
+@pytest.mark.parametrize(
+    ("data", "objective", "options", "error", "message"),
+    [
+        ((X, Y), "balanced", {"test_data": (X[:1], ["dog"])}, DataError, "has class 'dog', which"),
+        ((X, Y, G), "balanced", {"test_data": (X, Y)}, DataError, "the test data has no groups"),
+        (
+            (X, Y, G),
+            "balanced",
+            {"test_data": (X, Y, np.where(G == "a", "c", G))},
+            DataError,
+            "the test data has group 'c', which the training data has not; leave its examples out",
+        ),
+        ((X, Y), "equalized-odds", {}, ObjectiveError, "compares groups but"),
+        ((X, Y), "balanced", {"start": "best"}, DesignError, "best"),
+        ((X[:61], [*Y[:60].tolist(), "cat"]), "error", {}, DataError, "has a single example"),
+    ],
+    ids=["class", "no groups", "group", "objective", "start", "single"],
+)
+def test_what_does_not_go_together_is_known_at_once(data, objective, options, error, message):
+    with pytest.raises(error, match=message):
+        run(never, data, objective, **options)
+
+
+def test_inputs_in_a_dict_and_groups_go_through(tmp_path):
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Linear(4, 3), nn.Linear(4, 3, bias=False)
+
+        def forward(self, a, b):
+            return self.left(a) + self.right(b)
+
+    told = []
+    found = run(
+        Sum,
+        ({"a": X, "b": X.square().numpy()}, Y, G),
+        "0.5*error+0.5*worst-group",
+        parameters=("weight", "additive"),
+        start=preset("group-la", Examples.of((X, Y, G)).counts),
+        test_data=({"a": X[:9], "b": X[:9].square()}, Y[:9], G[:9]),
+        progress=lambda phase, epoch: told.append((phase, epoch)),
+    )
+    assert isinstance(found.design, LossDesign)
+    assert found.design.additive.shape == (3, 2)
+    assert found.design.metadata == {
+        "objective": "0.5*error+0.5*worst-group",
+        "start": "group-la",
+    }
+    assert told == [(phase, each) for phase in found.epochs for each in found.epochs[phase]]
+    assert list(found.epochs) == list(found.seconds) == ["search", "retraining"]
+
+
+def test_another_search_is_not_resumed(tmp_path):
+    short = TrainingSettings(1, batch_size=16)
+    run(training=short, checkpoints=tmp_path)
+    with pytest.raises(ArtifactError, match="search are of a run with another search; give a new"):
+        run(objective="worst-class", start="logit-adjustment", training=short, checkpoints=tmp_path)
