@@ -53,7 +53,7 @@ def test_it_reads_back_bit_for_bit(tmp_path, name, factory):
 
 def test_a_name_in_a_file_runs_nothing(tmp_path):
     a_model("own_module:net", own_factory).write(tmp_path, {})
-    with pytest.raises(ArtifactError, match="own_module:net.*not run on a file's word"):
+    with pytest.raises(ArtifactError, match=r"own_module:net.*not run on a file's word"):
         read_model(tmp_path)
 
 

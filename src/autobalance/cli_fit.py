@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -227,15 +228,16 @@ def _fit_into(
     from autobalance.runs.folder import METRICS_FILE
     from autobalance.storage import folder_written_at_once
 
-    with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        checkpoints = None
-        if request.model is not None:
-            checkpoints = RunCheckpoints(folder, request, Path(table.source))
-            checkpoints.begin(resume, watch)
-        run = fit_table(table, request, watch, None if checkpoints is None else checkpoints.folder)
+    checkpoints = None
+    if request.model is not None:
+        checkpoints = RunCheckpoints(folder, request, Path(table.source))
+        checkpoints.begin(resume, watch)
+    with (
+        folder_written_at_once(folder, marker=METRICS_FILE) as fresh,
+        nullcontext() if checkpoints is None else checkpoints.for_an_interruption(watch) as beside,
+    ):
+        run = fit_table(table, request, watch, beside)
         run.write(fresh)
-    if checkpoints is not None:
-        checkpoints.remove()
     return run
 
 

@@ -59,7 +59,7 @@ class Convex:
     def loss(self, theta, values, decay):
         (batch,) = self.problem.train
         logits = self.problem.logits(theta, batch.inputs)
-        return self.function(logits, batch, *values) + decay / 2 * theta @ theta
+        return self.function(logits, batch, *values) + (decay * theta**2).sum() / 2
 
     def optimum(self, values, decay=DECAY):
         """By Newton's method."""
@@ -132,6 +132,21 @@ def test_it_is_how_the_refitted_optimum_moves(convex, refitted, balanced, curvat
         assert found.weight_decay == pytest.approx(by_decay, rel=1e-5)
 
 
+def test_entries_without_decay_have_no_part_in_its_derivative(convex, balanced):
+    """As biases often have none: the training loss, and μ, are those of the weights."""
+    problem = convex.problem
+    decays = torch.cat([torch.ones(12), torch.zeros(3)]).double()
+    there = [convex.held_out(balanced, convex.values, (DECAY + s * 1e-4) * decays) for s in (1, -1)]
+    start = problem.theta()
+    theta = convex.optimum(convex.values, DECAY * decays)
+    vector_to_parameters(theta, problem.model.parameters())
+    found = estimate(
+        problem, balanced, next(convex.losses()), solver=EXACT, weight_decay=DECAY * decays
+    )
+    vector_to_parameters(start, problem.model.parameters())
+    assert found.weight_decay == pytest.approx((there[0] - there[1]) / 2e-4, rel=1e-5)
+
+
 def worst(logits, batches):
     """The largest mean cross-entropy of a class."""
     targets = torch.cat([batch.targets for batch in batches])
@@ -152,6 +167,23 @@ def test_held_out_examples_count_together_however_they_are_cut(make_problem, bal
     assert whole.record.value == float(objective(logits, problem.held_out))
 
 
+def test_held_out_graphs_are_no_larger_than_a_training_batch(make_problem, balanced):
+    problem = make_problem(train=(6, 4))
+    sizes = []
+
+    def note(module, inputs, logits):
+        if logits.requires_grad:
+            sizes.append(len(logits))
+
+    with problem.model.register_forward_hook(note):
+        pieces = estimate(problem, balanced, solver=OneStep())
+    assert sorted(sizes) == [3, 6, 6]
+    problem.train += make_problem(train=(40,)).train
+    whole = estimate(problem, balanced, solver=OneStep())
+    assert pieces.record.value == pytest.approx(whole.record.value)
+    assert pieces.weight_decay == pytest.approx(whole.weight_decay)  # both are −⟨θ, v⟩
+
+
 def test_the_mixed_term_is_the_mean_over_the_training_batches(make_problem, balanced):
     problem = make_problem(train=(9, 6))
     together = estimate(problem, balanced, solver=OneStep())
@@ -165,23 +197,40 @@ def test_the_mixed_term_is_the_mean_over_the_training_batches(make_problem, bala
 
 
 class Asking:
-    """A solver that keeps the first four operators' products with v."""
+    """One step, which keeps the products of the first four operators with v."""
 
     def solve(self, draws, right):
         self.products = [draws(number)(right) for number in range(4)]
         return OneStep().solve(draws, right)
 
 
+@pytest.mark.parametrize("kind", ["loss", "written_out"])
 def test_training_batches_are_drawn_in_turn_each_with_its_dropout_mask(
-    make_problem, small_network, balanced
+    make_problem, small_network, balanced, kind
 ):
-    problem = make_problem(small_network(nn.Tanh(), nn.Dropout(0.5)), train=(9, 9))
-    solver = Asking()
-    estimate(problem, balanced, solver=solver, mode="train")
-    first, second, third, fourth = solver.products
-    assert first.equal(third)
-    assert second.equal(fourth)
-    assert not first.equal(second)
+    """The same examples twice: only the masks differ, and they are those of two seeds."""
+    problem = make_problem(small_network(nn.Tanh(), nn.Dropout(0.5)))
+
+    def result(batches, seed):
+        problem.train, solver = batches, Asking()
+        return (
+            estimate(
+                problem, balanced, getattr(problem, kind), solver=solver, mode="train", seed=seed
+            ),
+            solver.products,
+        )
+
+    (batch,) = problem.train
+    together, products = result([batch, batch], 0)
+    (one, of_one), (other, of_other) = (result([batch], seed) for seed in (0, 1))
+    assert not of_one[0].equal(of_other[0])
+    expected = of_one[0], of_other[0], of_one[0], of_other[0]
+    torch.testing.assert_close(products, [*expected], rtol=0, atol=0)
+    for part, a, b in zip(together.loss, one.loss, other.loss, strict=True):
+        torch.testing.assert_close(part, (a + b) / 2)
+    assert together.record.signal == pytest.approx(
+        math.hypot(one.record.signal, other.record.signal) / math.sqrt(2)
+    )
 
 
 def test_no_alpha_no_gradient(problem, balanced):

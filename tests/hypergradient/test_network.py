@@ -10,7 +10,14 @@ from torch import nn
 from torch.func import jacrev
 
 from autobalance.batches import Batch
-from autobalance.hypergradient import CG, FiniteDifference, Hessian, Neumann, hypergradient
+from autobalance.hypergradient import (
+    CG,
+    FiniteDifference,
+    ForwardMode,
+    Hessian,
+    Neumann,
+    hypergradient,
+)
 from autobalance.hypergradient.network import Network, flat
 
 
@@ -198,6 +205,20 @@ def test_a_tied_weight_is_one_parameter(make_problem):
     torch.testing.assert_close(flat(pulled, leaves), dense.sum((0, 1)))
 
 
+def test_a_layer_with_two_names_is_one_layer(make_problem):
+    layer = nn.Linear(4, 4)
+    problem = make_problem(
+        nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), nn.Linear(4, 3)).double()
+    )
+    before = traces(problem.model)
+    network, inputs = Network(problem.model), problem.train[0].inputs
+    direction = torch.sin(torch.arange(len(network.theta), dtype=torch.float64))
+    with network.undisturbed():
+        found = ForwardMode()(network, inputs, direction)
+    assert_untouched(problem.model, before)
+    torch.testing.assert_close(found.reshape(-1), problem.jacobian(inputs) @ direction)
+
+
 class Several(nn.Module):
     """Takes its input in two parts, and says more than logits."""
 
@@ -267,7 +288,11 @@ def test_what_the_caller_is_within_changes_nothing(make_problem, balanced, withi
 
 def test_a_compiled_model_is_looked_through(problem, balanced):
     expected = estimate(problem, balanced)
-    problem.model = torch.compile(problem.model, backend="eager")
+
+    def backend(graph, inputs):
+        raise AssertionError("the compiled module was called")
+
+    problem.model = torch.compile(problem.model, backend=backend)
     assert_same(estimate(problem, balanced), expected)
 
 

@@ -1,5 +1,7 @@
 """The truncated series against its formula as dense matrices, and where it does not converge."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -54,6 +56,22 @@ def test_every_term_has_a_batch_of_its_own():
         term = term - 0.5 * dense @ term
         total = total + term
     torch.testing.assert_close(solution.value, 0.5 * total)
+
+
+def test_one_batch_is_in_memory_at_a_time():
+    drawn = []
+
+    def draws(number):
+        assert all(operator() is None for operator in drawn)
+
+        def operator(vector):
+            return SPD @ vector
+
+        drawn.append(weakref.ref(operator))
+        return operator
+
+    Neumann(4, 0.1).solve(draws, RIGHT)
+    assert len(drawn) == 4
 
 
 def test_a_fixed_batch_is_drawn_once():

@@ -5,7 +5,13 @@ import torch
 from torch import nn
 from torch.func import grad, hessian, jacrev
 
-from autobalance.hypergradient import Hessian, Neumann, hypergradient, published_hypergradient
+from autobalance.hypergradient import (
+    Hessian,
+    Neumann,
+    OneStep,
+    hypergradient,
+    published_hypergradient,
+)
 
 TERMS, STEP, DECAY = 4, 0.3, 0.2
 
@@ -21,15 +27,10 @@ def cut(make_problem):
 
 
 def published(problem, objective, **options):
+    batches = problem.train, problem.held_out
+    options = {"terms": TERMS, "step": STEP, "weight_decay": DECAY, **options}
     return published_hypergradient(
-        problem.model,
-        problem.written_out,
-        objective,
-        problem.train,
-        problem.held_out,
-        terms=TERMS,
-        weight_decay=DECAY,
-        **{"step": STEP, **options},
+        problem.model, problem.written_out, objective, *batches, **options
     )
 
 
@@ -74,6 +75,21 @@ def test_as_printed_it_would_be_something_else(cut, balanced, parametric):
     found, printed = flat(published(cut, balanced)), flat(printed)
     assert torch.cosine_similarity(found, printed, dim=0) < 0.99
     assert not 0.9 < printed.norm() / found.norm() < 1.1
+
+
+def test_without_terms_it_is_one_step_over_all_batches(make_problem, small_network, balanced):
+    problem = make_problem(small_network(nn.Tanh(), nn.Dropout(0.5)), train=(7, 5))
+    step = hypergradient(
+        problem.model,
+        problem.loss,
+        balanced,
+        problem.train,
+        problem.held_out,
+        solver=OneStep(STEP),
+        mode="train",
+    )
+    found = published(problem, balanced, terms=0, mode="train")
+    torch.testing.assert_close(found, step.loss)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from autobalance.errors import ArtifactError
+from autobalance.errors import ArtifactError, AutoBalanceError
 from autobalance.runs.fit import FitRequest
 from autobalance.runs.watch import Watch
 from autobalance.storage import read_json, write_text_atomically
@@ -67,6 +69,23 @@ class RunCheckpoints:
             )
         watch.say(f"Going on with the fit in {self.folder}.")
 
-    def remove(self) -> None:
-        """Forget the checkpoints of a fit that is finished."""
+    @contextmanager
+    def for_an_interruption(self, watch: Watch) -> Iterator[Path]:
+        """Yield the folder; it stays only if what happens within may be gone on with.
+
+        A fit that ends, well or with an error that it would meet again, needs it no more.
+        """
+        try:
+            yield self.folder
+        except ArtifactError:
+            raise  # a full disk, say
+        except AutoBalanceError:
+            self._remove()
+            raise
+        except KeyboardInterrupt:
+            watch.say(f"Interrupted: repeat the command with --resume to go on; see {self.folder}.")
+            raise
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -126,6 +126,7 @@ class OnlineSearch:
         )
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())
+        self._random = torch.Generator().get_state()
         parsed = Objective.parse(objective) if isinstance(objective, str) else objective
         bound = parsed.bind(start.counts, "drop")
         self.objective = self._running(bound)
@@ -319,10 +320,14 @@ class OnlineSearch:
         )
 
     def _next_held_out(self) -> Batch:
-        item = next(self._stream, None)
-        if item is None:
-            self._stream = iter(self.held_out)
+        """The next batch, drawn from a random stream of its own."""
+        with torch.random.fork_rng([]):
+            torch.set_rng_state(self._random)
             item = next(self._stream, None)
+            if item is None:
+                self._stream = iter(self.held_out)
+                item = next(self._stream, None)
+            self._random = torch.get_rng_state()
         if item is None:
             raise DataError("the held-out loader yields no batch; give it examples")
         return as_batch(item).to(next(self.model.parameters()).device)
@@ -339,7 +344,11 @@ class OnlineSearch:
         return FiniteDifference()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed search needs, as plain values and tensors."""
+        """Everything that a resumed search needs, as plain values and tensors.
+
+        The recent training batches are not in it; a held-out loader without a ``state_dict`` of its
+        own begins anew.
+        """
         held_out = getattr(self.held_out, "state_dict", None)
         return {
             "alpha": self.alpha.state_dict(),
@@ -347,6 +356,7 @@ class OnlineSearch:
             "failures": self.failures,
             "objective": self.objective.state_dict(),
             "held_out": None if held_out is None else held_out(),
+            "random": self._random,
             "history": [step.to_plain() for step in self.history],
         }
 
@@ -357,5 +367,6 @@ class OnlineSearch:
         self.objective.load_state_dict(state["objective"])
         if state["held_out"] is not None:
             self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
+        self._random = state["random"]
         self.history = [AlphaStep.from_plain(entry) for entry in state["history"]]
         self._write()
