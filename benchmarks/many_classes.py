@@ -155,8 +155,8 @@ def measure(cases: list[Case], rounds: int) -> list[dict[str, Any]]:
                 "classes": case.classes,
                 "dictionary": case.dictionary,
                 "dimension": case.dimension,
-                "ratio": middle,
-                "quartiles": [low, high],
+                "ratio": float(middle),
+                "quartiles": [float(low), float(high)],
                 "training_seconds": float(np.median(training)),
                 "search_seconds": float(np.median(search)),
                 "ratios": ratios.tolist(),
@@ -176,7 +176,7 @@ def goal(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "fewest": fewest["classes"],
         "most": most,
         "growth": growth,
-        "met": max(growth.values()) < MOST_GROWTH,
+        "met": bool(max(growth.values()) < MOST_GROWTH),
     }
 
 

@@ -1,7 +1,7 @@
 """The networks that hypergradients are taken of, trained for a short while on long-tailed images.
 
-Both train with logit adjustment, where a search starts, by SGD with momentum. Of the long-tailed
-images, a fifth of each class is held out.
+Both train with logit adjustment, where a search starts, by SGD with momentum at a rate that falls to
+0 in a straight line. Of the long-tailed images, a fifth of each class is held out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Network:
     largest
         Examples of the largest class, held out or not.
     steps, learning_rate
-        Of the training.
+        Of the training; the rate is that of the first step.
     """
 
     make: Callable[[], nn.Module]
@@ -74,7 +74,7 @@ class Case:
     @cached_property
     def values(self) -> tuple[Tensor, Tensor, Tensor]:
         """The loss that it was trained with: w, l and δ, each (K, 1)."""
-        examples = np.bincount(self.train.targets.cpu().numpy(), minlength=CLASSES)
+        examples = np.bincount(self.train.targets.cpu().numpy(), minlength=CLASSES).astype(float)
         design = logit_adjustment(Counts(examples[:, None], tuple(range(len(examples)))))
         like = next(self.model.parameters())
         weight, additive, multiplicative = (
@@ -91,11 +91,11 @@ def trained(name: str, folder: Path, device: torch.device) -> Case:
     held_out = _every_fifth_of_its_class(classes)
     case = _on_examples(name, images, classes, held_out, device)
     case.model.train()
-    step = training_step(case, network.learning_rate)
+    step = training_step(case)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(network.steps):
+    for done in range(network.steps):
         rows = torch.randint(len(case.train.targets), (BATCH,), generator=generator)
-        step(at(case.train, rows))
+        step(at(case.train, rows), network.learning_rate * (1 - done / network.steps))
     case.model.eval()
     return case
 
@@ -110,16 +110,15 @@ def untrained(name: str, device: torch.device) -> Case:
     return case
 
 
-def training_step(case: Case, learning_rate: float = 0.0) -> Callable[[Batch], float]:
+def training_step(case: Case) -> Callable[[Batch, float], None]:
     """One step of training on a batch: forward, backward, SGD with momentum."""
-    optimizer = torch.optim.SGD(case.model.parameters(), lr=learning_rate, momentum=0.9)
+    optimizer = torch.optim.SGD(case.model.parameters(), momentum=0.9)
 
-    def step(batch: Batch) -> float:
+    def step(batch: Batch, learning_rate: float) -> None:
+        optimizer.param_groups[0]["lr"] = learning_rate
         optimizer.zero_grad()
-        value = adjusted_cross_entropy(case.model(batch.inputs), batch.targets, *case.values)
-        value.backward()
+        adjusted_cross_entropy(case.model(batch.inputs), batch.targets, *case.values).backward()
         optimizer.step()
-        return float(value.detach())
 
     return step
 

@@ -33,7 +33,7 @@ def costs(case: Case, chosen: dict[str, Method], seconds: float = SECONDS) -> di
 
     def unit() -> float:
         return float(
-            np.median([_seconds(lambda: step(drawn.training[0]), device) for _ in range(_STEPS)])
+            np.median([_seconds(lambda: step(drawn.training[0], 0.0), device) for _ in range(_STEPS)])
         )
 
     unit()  # what libraries load on first use is on nobody's bill

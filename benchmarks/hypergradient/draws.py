@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from autobalance.batches import Batch
+from autobalance.training.examples import Examples
+from autobalance.training.sampling import StratifiedBatches
 
 
 class Draw(NamedTuple):
     """The batches of one moment; a method uses as many of the training batches as it does.
 
-    ``stratified`` is one held-out batch with as many examples of each class as there are, up to an
-    equal share; ``uniform`` are batches drawn from all held-out examples alike.
+    ``stratified`` is one held-out batch as the search takes it; ``uniform`` are batches drawn from
+    all held-out examples alike.
     """
 
     training: list[Batch]
@@ -33,18 +35,11 @@ def draw(train: Batch, held_out: Batch, seed: int, batch: int, batches: int, str
         ]
 
     training = uniformly(train)
-    rows = stratified_rows(held_out.targets.cpu(), stratum, generator)
-    return Draw(training, at(held_out, rows), uniformly(held_out))
-
-
-def stratified_rows(targets: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Rows of a stratified batch: classes take turns, and who has no more examples is passed."""
-    order = torch.randperm(len(targets), generator=generator)
-    turn = torch.empty_like(order)
-    for k in targets.unique():
-        own = order[targets[order] == k]
-        turn[own] = torch.arange(len(own))
-    return order[turn[order].argsort(stable=True)][:size]
+    codes = held_out.targets.cpu()
+    examples = Examples(held_out.inputs, codes, None, tuple(codes.unique().tolist()))
+    strata = StratifiedBatches(examples, torch.arange(len(codes)), stratum, seed)
+    stratified = next(iter(strata)).to(held_out.targets.device)
+    return Draw(training, stratified, uniformly(held_out))
 
 
 def at(examples: Batch, rows: Tensor) -> Batch:

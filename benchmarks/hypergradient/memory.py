@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from autobalance.batches import Batch
 from benchmarks.hypergradient.cases import Case, training_step, untrained
 from benchmarks.hypergradient.methods import Method, batches, methods
 
@@ -67,8 +68,8 @@ def _runs(case: Case, name: str) -> tuple[Callable[[], object], Callable[[], obj
         case.model.train()
         step = training_step(case)
 
-        def train(batch: object) -> None:
-            step(batch)
+        def train(batch: Batch) -> None:
+            step(batch, 0.0)
             case.model.zero_grad()
 
         return lambda: train(tiny.training[0]), lambda: train(full.training[0])

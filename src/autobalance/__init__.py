@@ -18,6 +18,10 @@ from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import PRESETS, preset
 from autobalance.objectives import OBJECTIVES, Objective
 from autobalance.scoring import objective_error, objective_scorer
+from autobalance.search.online import OnlineSearch
+from autobalance.search.online_settings import OnlineSettings
+from autobalance.training.pipeline import Retrained, SearchPlan, search_and_retrain
+from autobalance.training.settings import TrainingSettings
 
 __version__ = "0.1.0"
 
@@ -33,9 +37,15 @@ __all__ = [
     "LossDesign",
     "Objective",
     "ObjectiveError",
+    "OnlineSearch",
+    "OnlineSettings",
     "ParametricCrossEntropy",
+    "Retrained",
     "SearchError",
+    "SearchPlan",
+    "TrainingSettings",
     "objective_error",
     "objective_scorer",
     "preset",
+    "search_and_retrain",
 ]

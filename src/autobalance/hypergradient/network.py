@@ -29,8 +29,8 @@ class Network:
         Any module; compiled or wrapped ones are looked through.
     mode
         ``"eval"`` (default): no dropout, and BatchNorm with its running statistics, as the held-out
-        loss sees the network. ``"train"``: as the training loss does, each batch with one
-        dropout mask throughout.
+        loss sees the network. ``"train"``: in the modes that the caller has set, as the training
+        loss does, each batch with one dropout mask throughout.
     seed
         Of the dropout masks.
     """

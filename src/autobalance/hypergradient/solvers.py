@@ -22,8 +22,8 @@ Draws = Callable[[int], LinearOperator]
 class Solution(NamedTuple):
     """An approximate solution of H p = v.
 
-    ``residual`` is ‖v − Hp‖ / ‖v‖ where the solver knows it and NaN otherwise, ``step`` the η it
-    used (NaN without one), and ``products`` the number of curvature products.
+    ``residual`` is ‖v − Hp‖ / ‖v‖, with a solver's own damping in H, where it knows it and NaN
+    otherwise; ``step`` the η it used (NaN without one); ``products`` the curvature products.
     """
 
     value: Float[Tensor, "P"]

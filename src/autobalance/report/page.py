@@ -105,7 +105,7 @@ def _report_content(
         "errors": errors_by_unit(roles, design.counts),
         "trade_off": trade_off(metrics, roles),
         "calibration": calibration(metrics),
-        "search": search_course(history),
+        "search": search_course(history, beside_training="model" in metrics["settings"]),
         "data": data_facts(metrics, design.counts),
         "settings": settings_text(metrics),
         "names_read": names_read(metrics),

@@ -21,8 +21,17 @@ def test_the_course_of_the_search_reads_numbers_and_their_text(make_run):
     assert "21 evaluations" in course["figure"]
 
 
-def test_a_run_that_searched_nothing_has_no_course():
-    assert search_course([]) is None
+def test_moves_beside_a_training_are_called_so_and_end_before_the_last_row(make_run):
+    _, _, history = make_run(["no", "yes"])
+    course = search_course(history, beside_training=True)
+    assert course["unit"] == "move"
+    assert len(course["rows"]) == len(history) - 1
+    assert "20 moves" in course["figure"]
+
+
+@pytest.mark.parametrize("beside_training", [True, False])
+def test_a_run_that_searched_nothing_has_no_course(beside_training):
+    assert search_course([], beside_training) is None
 
 
 def test_a_history_without_an_objective_is_refused():

@@ -10,12 +10,20 @@ CORRECTED = Curve([0.5, 0.7], [0.52, 0.69], [0.2, 0.8])
 
 
 def test_the_search_shows_each_value_and_the_best_so_far() -> None:
-    (axes,) = figures.search_figure([1, 2, 3], [0.5, 0.6, 0.4], [0.5, 0.5, 0.4], 760).axes
+    (axes,) = figures.search_figure(
+        [1, 2, 3], [0.5, 0.6, 0.4], [0.5, 0.5, 0.4], "evaluation", 760
+    ).axes
     values, best = axes.lines
     assert list(values.get_ydata()) == [0.5, 0.6, 0.4]
     assert list(best.get_ydata()) == [0.5, 0.5, 0.4]
     assert best.get_drawstyle() == "steps-post"
     assert axes.get_xticks()[0] == 1
+
+
+def test_the_moves_of_a_loss_have_no_best_line() -> None:
+    (axes,) = figures.search_figure([1, 2], [0.5, 0.6], None, "move", 760).axes
+    assert len(axes.lines) == 1
+    assert axes.get_xlabel() == "move"
 
 
 @pytest.mark.parametrize(("width", "columns"), [(760, 2), (340, 1)])

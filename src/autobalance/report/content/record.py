@@ -14,30 +14,41 @@ from autobalance.report.units import class_units
 _COLUMNS = ("evaluation", "objective", "best", "gradient_norm", "ridge", "temperature", "seconds")
 
 
-def search_course(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def search_course(
+    history: Sequence[Mapping[str, Any]], beside_training: bool = False
+) -> dict[str, Any] | None:
     """The held-out objective at every evaluation; ``None`` if nothing was searched.
 
     Parameters
     ----------
     history
         Rows of ``history.csv``, numbers or their text.
+    beside_training
+        Whether the loss moved beside the training of a network. Its rows are moves, on running
+        figures of which the lowest means nothing; the last one is a network trained with the end.
     """
+    if beside_training:
+        history = history[:-1]
     if not history:
         return None
+    unit = "move" if beside_training else "evaluation"
     columns = [name for name in _COLUMNS if name in history[0]]
     rows = [[_as_float(row[name]) for name in columns] for row in history]
     evaluations, objective, best = (
         [float(row[name]) for row in history] for name in ("evaluation", "objective", "best")
     )
     description = (
-        f"The held-out objective over {len(rows)} evaluations: "
-        f"{wording.number(objective[0])} at the start, {wording.number(best[-1])} at best."
+        f"The held-out objective over {len(rows)} {unit}s: {wording.number(objective[0])} at the "
+        f"start, {wording.number(objective[-1])} at the end, {wording.number(best[-1])} at best."
     )
     return {
+        "unit": unit,
         "columns": [name.replace("_", " ") for name in columns],
         "rows": rows,
         "figure": picture(
-            lambda width: figures.search_figure(evaluations, objective, best, width),
+            lambda width: figures.search_figure(
+                evaluations, objective, None if beside_training else best, unit, width
+            ),
             "search",
             "The course of the search",
             description,

@@ -49,19 +49,21 @@ class Reliability:
 def search_figure(
     evaluations: Sequence[Number],
     objective: Sequence[Number],
-    best: Sequence[Number],
+    best: Sequence[Number] | None,
+    unit: str,
     width: Number,
 ) -> Figure:
-    """The held-out objective at each evaluation (dots) and the best so far (line)."""
+    """The held-out objective at each evaluation (dots) and, if given, the best so far (line)."""
     top, height, bottom, left = 12.0, 200.0, 44.0, 52.0
     figure = new_figure(width, top + height + bottom)
     axes = add_axes(figure, left, bottom, width - left - 14, height)
     axes.grid(axis="y", color=PALETTE["rule"], linewidth=0.8)
     axes.plot(evaluations, objective, "o", color=PALETTE["before"], markersize=4.5)
-    axes.step(evaluations, best, where="post", color=PALETTE["accent"], linewidth=2)
+    if best is not None:
+        axes.step(evaluations, best, where="post", color=PALETTE["accent"], linewidth=2)
     count_from_one(axes, max(evaluations))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
-    name_axis(axes, "evaluation")
+    name_axis(axes, unit)
     return figure
 
 
