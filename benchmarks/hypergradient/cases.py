@@ -1,7 +1,7 @@
 """The networks that hypergradients are taken of, trained for a short while on long-tailed images.
 
-Both train with logit adjustment, where a search starts, by SGD with momentum at a rate that falls to
-0 in a straight line. Of the long-tailed images, a fifth of each class is held out.
+Both train with logit adjustment, where a search starts, by SGD with momentum, at a rate that falls
+to 0 in a straight line. Of the long-tailed images, a fifth of each class is held out.
 """
 
 from __future__ import annotations

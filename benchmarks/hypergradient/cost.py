@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,37 +19,41 @@ import torch
 from benchmarks.hypergradient.cases import Case, training_step
 from benchmarks.hypergradient.methods import Method, batches
 
-SECONDS = 40.0
+SECONDS = 30.0
 """Of measurement for each method, within the next two bounds."""
 FEWEST, MOST = 2, 20
-_STEPS = 3
+_STEPS = 2
+_TINY = {"batch": 2, "stratum": 10}
 
 
 def costs(case: Case, chosen: dict[str, Method], seconds: float = SECONDS) -> dict[str, Any]:
-    """For each method the median cost, its quartiles and the runs behind them."""
+    """For each method the median cost, its quartiles and the number of runs."""
     device = next(case.model.parameters()).device
-    copied = Case(case.name, copy.deepcopy(case.model).train(), case.train, case.held_out)
-    drawn = batches(case, seed=0)
-    step = training_step(copied)
+    training = Case(case.name, copy.deepcopy(case.model).train(), case.train, case.held_out)
+    step, drawn = training_step(training), batches(case, seed=0)
+    for method in chosen.values():
+        method(case, batches(case, seed=0, **_TINY))  # libraries load what they need
 
     def unit() -> float:
-        return float(
-            np.median([_seconds(lambda: step(drawn.training[0], 0.0), device) for _ in range(_STEPS)])
-        )
+        work = partial(step, drawn.training[0], 0.0)
+        return float(np.mean([_seconds(work, device) for _ in range(_STEPS)]))
 
-    unit()  # what libraries load on first use is on nobody's bill
-    runs = {name: _seconds(lambda: method(case, drawn), device) for name, method in chosen.items()}
-    left = {name: int(np.clip(seconds / run, FEWEST, MOST)) for name, run in runs.items()}
     ratios: dict[str, list[float]] = {name: [] for name in chosen}
+    spent = dict.fromkeys(chosen, 0.0)
+
+    def waits(name: str) -> bool:
+        runs = len(ratios[name])
+        return runs < FEWEST or (runs < MOST and spent[name] < seconds)
+
+    unit()
     before = unit()
-    while any(left.values()):
-        for name, method in chosen.items():
-            if left[name]:
-                left[name] -= 1
-                run = _seconds(lambda: method(case, drawn), device)
-                after = unit()
-                ratios[name].append(2 * run / (before + after))
-                before = after
+    while waiting := [name for name in chosen if waits(name)]:
+        for name in waiting:
+            run = _seconds(partial(chosen[name], case, drawn), device)
+            after = unit()
+            ratios[name].append(2 * run / (before + after))
+            spent[name] += run
+            before = after
     return {
         name: {
             "cost": float(np.median(own)),

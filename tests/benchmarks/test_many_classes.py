@@ -19,11 +19,11 @@ def test_a_step_of_the_search_costs_as_much_with_thousands_of_classes():
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        rows = measure([a_case(10), a_case(8142), a_case(8142, CLUSTERS)], 5)
+        rows = measure([a_case(10), a_case(8142), a_case(8142, CLUSTERS)], 3)
     finally:
         torch.set_num_threads(torch_threads)
     few, *many = (row["ratio"] for row in rows)
-    assert max(many) < 3 * few
+    assert max(many) < 2 * few
     assert [row["dimension"] for row in rows] == [20, 2 * 8142, 2 * 204]
 
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autobalance.errors import SearchError
 from autobalance.hypergradient import CG
 
 SIZE = 6
@@ -90,3 +91,23 @@ def test_negative_curvature_leaves_the_iterate_before_it(damping):
 def test_no_right_hand_side_no_solution():
     dense, right = system()
     assert not CG().solve(fixed(dense), 0 * right).value.any()
+
+
+@pytest.mark.parametrize(
+    ("operator", "damping"),
+    [(lambda vector: vector * float("nan"), "auto"), (lambda vector: -vector, "auto")],
+    ids=["not finite", "negative"],
+)
+def test_no_answer_is_said_and_not_given_as_zero(operator, damping):
+    with pytest.raises(SearchError, match="larger damping"):
+        CG(damping=damping).solve(lambda _: operator, torch.ones(3))
+
+
+def test_a_right_hand_side_of_zero_is_answered():
+    solution = CG().solve(lambda _: lambda vector: 2 * vector, torch.zeros(3))
+    assert torch.equal(solution.value, torch.zeros(3))
+
+
+def test_another_word_for_the_damping_is_refused():
+    with pytest.raises(SearchError, match="'auto'"):
+        CG(damping="atuo")

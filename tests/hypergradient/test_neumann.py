@@ -115,3 +115,14 @@ def test_growth_that_halving_cannot_stop_is_an_error_with_a_remedy(step, curvatu
 
 def test_no_right_hand_side_no_solution():
     assert not Neumann().solve(fixed(SPD), 0 * RIGHT).value.any()
+
+
+def test_without_curvature_the_automatic_step_is_1():
+    solution = Neumann(2).solve(lambda _: torch.zeros_like, torch.ones(3))
+    assert (solution.step, solution.value.tolist()) == (1.0, [3.0, 3.0, 3.0])
+
+
+@pytest.mark.parametrize("option", [{"step": "atuo"}, {"batches": "new"}], ids=str)
+def test_words_that_mean_nothing_are_refused(option):
+    with pytest.raises(SearchError, match="is '"):
+        Neumann(**option)

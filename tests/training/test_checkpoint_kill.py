@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import pytest
 import torch
 
 from autobalance.training.checkpoint import Checkpoints
@@ -24,6 +25,7 @@ def newest_whole(checkpoints, size):
     return number
 
 
+@pytest.mark.slow
 def test_killed_before_any_step(tmp_path, nursery):
     reached = []
     for steps in range(1, 25):

@@ -108,27 +108,24 @@ def warm_up():
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery, tmp_path_factory):
-    """Of each kind of run: how many steps it takes, its checkpoints, and what it ends with."""
-
-    def measured(kind):
-        folder = tmp_path_factory.mktemp(kind)
-        steps = nursery.complete(run_and_keep, kind, str(folder / "run"), str(folder / "kept"))
-        return steps, folder / "run", (folder / "kept").read_bytes()
-
-    return {kind: measured(kind) for kind in ("SGD", "AdamW")}
+def finished(tmp_path_factory):
+    """The checkpoints of a run that was left alone, and what it ended with."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, outcome(run("SGD", folder))
 
 
-def test_without_checkpoints_it_is_the_same(undisturbed):
+def test_without_checkpoints_it_is_the_same(finished):
     result = run("SGD", None)
-    assert outcome(result) == undisturbed["SGD"][2]
+    assert outcome(result) == finished[1]
     assert sum(not move.refused for move in result.moves) >= 10  # so that much can go wrong
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moments"), [("SGD", 14), ("AdamW", 6)])
-def test_killed_at_twenty_moments_and_resumed(tmp_path, nursery, undisturbed, kind, moments):
-    steps, _, expected = undisturbed[kind]
+def test_killed_at_twenty_moments_and_resumed(tmp_path, nursery, kind, moments):
+    kept = tmp_path / "kept"
+    steps = nursery.complete(run_and_keep, kind, str(tmp_path / "alone"), str(kept))
+    expected = kept.read_bytes()
     chosen = random.Random(0)
     reached = set()
     kills = runs = 0
@@ -145,9 +142,8 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path, nursery, undisturbed, ki
     assert reached == {*PARTS}
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, undisturbed):
-    _, finished, expected = undisturbed["SGD"]
-    folder = shutil.copytree(finished, tmp_path / "run")
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, finished):
+    folder, expected = shutil.copytree(finished[0], tmp_path / "run"), finished[1]
     for part in PARTS:
         newest = folder / part / f"checkpoint-{EPOCHS:06d}.checkpoint"
         newest.write_bytes(newest.read_bytes()[:-1])
@@ -159,9 +155,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, undisturbed
     assert outcome(result) == expected
 
 
-def test_what_is_finished_is_not_trained_again(tmp_path, undisturbed):
-    _, finished, expected = undisturbed["SGD"]
-    folder = shutil.copytree(finished, tmp_path / "run")
+def test_what_is_finished_is_not_trained_again(tmp_path, finished):
+    folder, expected = shutil.copytree(finished[0], tmp_path / "run"), finished[1]
     trained = []
     steps = []
     hook = register_optimizer_step_post_hook(lambda *_: steps.append(1))

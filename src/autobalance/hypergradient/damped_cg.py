@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from autobalance.errors import SearchError
 from autobalance.hypergradient.cg import conjugate_gradient
 from autobalance.hypergradient.solvers import Draws, Solution
 
@@ -29,17 +30,30 @@ class CG:
         batch sees few directions; in those that it does not see, p is v/λ.
     tolerance
         Relative residual at which to stop.
+
+    Raises
+    ------
+    SearchError
+        If ``damping`` is another word.
     """
 
     def __init__(
         self, iterations: int = 5, damping: float | str = AUTO, tolerance: float = 1e-3
     ) -> None:
+        if isinstance(damping, str) and damping != AUTO:
+            raise SearchError(f"damping is {damping!r}; give a number or {AUTO!r}")
         self.iterations = iterations
         self.damping = damping
         self.tolerance = tolerance
 
     def solve(self, draws: Draws, right: Float[Tensor, "P"]) -> Solution:
-        """Iterate on the first draw."""
+        """Iterate on the first draw.
+
+        Raises
+        ------
+        SearchError
+            If there is no answer: a product is not finite, or curvature is negative at once.
+        """
         operator = draws(0)
         # The first direction of conjugate gradients is the right-hand side.
         known = [operator(right)]
@@ -55,6 +69,14 @@ class CG:
         solution = conjugate_gradient(
             damped, right[None], lambda vectors: vectors, self.tolerance, self.iterations
         )
+        if not bool(torch.isfinite(solution.value).all()) or (
+            solution.iterations == 0 and bool(right.any())
+        ):
+            raise SearchError(
+                "conjugate gradients find no direction, because curvature is negative or not "
+                "finite; use the Gauss–Newton curvature or a larger damping, and lower the "
+                "learning rate if the training itself diverges"
+            )
         return Solution(
             solution.value[0],
             solution.iterations,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from autobalance.batches import Inputs, logits_of, map_tensors, model_arguments
+from autobalance.errors import SearchError
 from autobalance.hypergradient.wrappers import unwrap
 
 MODES = ("eval", "train")
@@ -33,13 +34,22 @@ class Network:
         loss does, each batch with one dropout mask throughout.
     seed
         Of the dropout masks.
+
+    Raises
+    ------
+    SearchError
+        If there is no such mode, or nothing in the model is trained.
     """
 
     def __init__(self, model: nn.Module, mode: str = "eval", seed: int = 0) -> None:
+        if mode not in MODES:
+            raise SearchError(f"mode is {mode!r}; use {' or '.join(MODES)}")
         self.module = unwrap(model)
         self.mode = mode
         self.seed = seed
         self._trained = [p for p in self.module.parameters() if p.requires_grad]
+        if not self._trained:
+            raise SearchError("no parameter of the model is trained; set requires_grad")
         self._shapes = [parameter.shape for parameter in self._trained]
         self._sizes = [parameter.numel() for parameter in self._trained]
 

@@ -39,6 +39,11 @@ class Neumann:
         ``"fresh"`` for each term, or ``"fixed"``.
     power_iterations
         Products spent on an automatic step.
+
+    Raises
+    ------
+    SearchError
+        If ``step`` or ``batches`` is something else.
     """
 
     def __init__(
@@ -48,6 +53,10 @@ class Neumann:
         batches: str = "fresh",
         power_iterations: int = 2,
     ) -> None:
+        if isinstance(step, str) and step != AUTO:
+            raise SearchError(f"step is {step!r}; give a number or {AUTO!r}")
+        if batches not in ("fresh", "fixed"):
+            raise SearchError(f"batches is {batches!r}; use 'fresh' or 'fixed'")
         self.terms = terms
         self.step = step
         self.batches = batches
@@ -69,8 +78,9 @@ class Neumann:
                 return Solution(step * total, products, step)
             step /= 2
         raise SearchError(
-            f"the Neumann series grows even with a step of {step:.1e}; use the Gauss–Newton "
-            "curvature, which is never negative, or raise the damping"
+            f"the Neumann series grows, or is not finite, even with a step of {step:.1e}; use the "
+            "Gauss–Newton curvature, which is never negative, and lower the learning rate if the "
+            "training itself diverges"
         )
 
     def _sum(
@@ -95,4 +105,5 @@ class Neumann:
             vector = vector / vector.norm().clamp_min(torch.finfo(right.dtype).tiny)
             vector = operator(vector)
             largest = vector.norm()
-        return 1.0 / max(float(largest), torch.finfo(right.dtype).tiny), self.power_iterations
+        # Without any curvature, at zero training loss, every step is as good.
+        return 1.0 / (float(largest) or 1.0), self.power_iterations

@@ -10,12 +10,11 @@ CORRECTED = Curve([0.5, 0.7], [0.52, 0.69], [0.2, 0.8])
 
 
 def test_the_search_shows_each_value_and_the_best_so_far() -> None:
-    (axes,) = figures.search_figure(
-        [1, 2, 3], [0.5, 0.6, 0.4], [0.5, 0.5, 0.4], "evaluation", 760
-    ).axes
+    lowest = [0.5, 0.5, 0.4]
+    (axes,) = figures.search_figure([1, 2, 3], [0.5, 0.6, 0.4], lowest, "evaluation", 760).axes
     values, best = axes.lines
     assert list(values.get_ydata()) == [0.5, 0.6, 0.4]
-    assert list(best.get_ydata()) == [0.5, 0.5, 0.4]
+    assert list(best.get_ydata()) == lowest
     assert best.get_drawstyle() == "steps-post"
     assert axes.get_xticks()[0] == 1
 
