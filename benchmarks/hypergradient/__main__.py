@@ -8,7 +8,7 @@ Every solver with either tangent, the Hessian by double backward, and Algorithm 
 * a small CNN, 29,738 parameters, trained for 150 steps on Fashion-MNIST-LT, small enough for an
   exact reference.
 
-Both sets are long-tailed with ρ = 100, cut to 2,000 images of the largest class (1,000 of CIFAR's).
+Both sets are long-tailed with ρ = 100, cut to 900 (CIFAR) and 2,000 images of the largest class.
 Batches are of 128. Ours get the last 4 training batches and one stratified held-out batch of about
 512, as a search does by default; the published configuration gets 10 training batches, whose graphs
 it keeps, and 10 held-out batches drawn uniformly, as in the authors' experiments.

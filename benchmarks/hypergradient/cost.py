@@ -17,13 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.hypergradient.cases import Case, training_step
-from benchmarks.hypergradient.methods import Method, batches
+from benchmarks.hypergradient.methods import TINY, Method, batches
 
 SECONDS = 30.0
 """Of measurement for each method, within the next two bounds."""
 FEWEST, MOST = 2, 20
 _STEPS = 2
-_TINY = {"batch": 2, "stratum": 10}
 
 
 def costs(case: Case, chosen: dict[str, Method], seconds: float = SECONDS) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def costs(case: Case, chosen: dict[str, Method], seconds: float = SECONDS) -> di
     training = Case(case.name, copy.deepcopy(case.model).train(), case.train, case.held_out)
     step, drawn = training_step(training), batches(case, seed=0)
     for method in chosen.values():
-        method(case, batches(case, seed=0, **_TINY))  # libraries load what they need
+        method(case, batches(case, seed=0, **TINY))  # libraries load what they need
 
     def unit() -> float:
         work = partial(step, drawn.training[0], 0.0)

@@ -24,7 +24,7 @@ import torch
 
 from autobalance.batches import Batch
 from benchmarks.hypergradient.cases import Case, training_step, untrained
-from benchmarks.hypergradient.methods import Method, batches, methods
+from benchmarks.hypergradient.methods import TINY, Method, batches, methods
 
 TRAINING_STEP = "training step"
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -34,7 +34,6 @@ _ALLOCATOR = {
     "OMP_NUM_THREADS": "1",
 }
 _ROOT = Path(__file__).parents[2]
-_TINY = {"batch": 2, "stratum": 10}
 
 
 def peak(name: str, method: str, device: torch.device) -> int | None:
@@ -63,7 +62,7 @@ def main() -> None:
 
 def _runs(case: Case, name: str) -> tuple[Callable[[], object], Callable[[], object]]:
     """A tiny run and the one to measure."""
-    tiny, full = batches(case, 0, **_TINY), batches(case, 0)
+    tiny, full = batches(case, 0, **TINY), batches(case, 0)
     if name == TRAINING_STEP:
         case.model.train()
         step = training_step(case)

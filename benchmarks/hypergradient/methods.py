@@ -7,6 +7,7 @@ five terms by double backward, ten held-out batches drawn uniformly, a fixed ste
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ from benchmarks.hypergradient.draws import Draw, draw
 
 RECENT_BATCHES = 4
 STRATIFIED = 512
+TINY = {"batch": 2, "stratum": 10}
+"""A draw to load libraries with."""
 PUBLISHED_BATCHES = 10
 PUBLISHED_TERMS = 5
 PUBLISHED_STEPS = (1.0, 0.1, 0.01, 0.001)
@@ -145,7 +148,4 @@ def _betty(step: float) -> dict[str, Method]:
 
     if betty_library.version() is None:
         return {}
-    return {
-        name: lambda case, drawn, own=own: method(case, drawn, own)
-        for name, own in settings.items()
-    }
+    return {name: partial(method, configuration=own) for name, own in settings.items()}
