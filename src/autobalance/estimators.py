@@ -317,7 +317,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             cv,
             _seed(self.random_state),
             self.empty_cells,
-            self.parameters if self.parameters == AUTO else _texts(self.parameters),
+            _texts(self.parameters),
             self.dictionary,
             self.parametrisation,
             self.start,

@@ -19,6 +19,7 @@ from autobalance.hypergradient.damped_cg import CG
 from autobalance.hypergradient.gauss_newton import GaussNewton
 from autobalance.hypergradient.logit_loss import AutogradLoss
 from autobalance.hypergradient.neumann import Neumann
+from autobalance.hypergradient.one_step import OneStep
 from autobalance.hypergradient.tangent import FiniteDifference
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
@@ -225,8 +226,15 @@ def test_one_bad_batch_costs_one_move_and_half_the_rate():
 
 
 TROUBLE = {
-    "a NaN in the held-out batch": ({"held_out": [(spoilt(slice(60, 120)), Y[60:])]}, "not finite"),
-    "exploding weights": ({}, "not finite"),
+    "a NaN in the held-out batch": (
+        {"held_out": [(spoilt(slice(60, 120)), Y[60:])]},
+        "held-out logits are not finite",
+    ),
+    "a NaN in the training batch": (
+        {"settings": replace(EVERY_STEP, patience=3, solver=OneStep())},
+        "training loss is not finite",
+    ),
+    "exploding weights": ({}, "held-out logits are not finite"),
     "a solver that grows": (
         {"settings": replace(EVERY_STEP, patience=3, solver=Neumann(step=1e9))},
         "series grows",
@@ -247,13 +255,14 @@ def test_it_gives_up_with_advice_and_with_the_last_sound_loss(trouble):
     if trouble == "exploding weights":
         assert not search.step(X[SHOWN], Y[SHOWN]).refused
         explode(model)
+    x = spoilt(SHOWN) if "training" in trouble else X[SHOWN]
     design, rate = search.design(), search.alpha.rate
     for failures in (1, 2):
-        move = search.step(X[SHOWN], Y[SHOWN])
+        move = search.step(x, Y[SHOWN])
         assert said in move.refused
         assert search.alpha.rate == pytest.approx(rate / 2**failures)
     with pytest.raises(SearchError, match=r"3 times in a row.*lower the .* learning rate"):
-        search.step(X[SHOWN], Y[SHOWN])
+        search.step(x, Y[SHOWN])
     assert search.design() == design
     assert_the_loss_is(search, design)
     assert said in search.history[-1].refused

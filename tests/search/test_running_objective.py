@@ -8,7 +8,7 @@ import torch
 
 from autobalance.batches import Batch
 from autobalance.counts import Counts
-from autobalance.errors import DataError
+from autobalance.errors import DataError, SearchError
 from autobalance.objectives import DEFAULT_SHARPNESS, Objective
 from autobalance.search.heldout import HELD_OUT_LOSSES, HeldOutRisk
 from autobalance.search.running_objective import RunningObjective
@@ -132,6 +132,8 @@ def test_examples_of_a_cell_that_training_has_not_are_left_out():
     assert value == pytest.approx(expected, rel=1e-12)
     torch.testing.assert_close(slope[rows], gradient)
     assert not slope[~rows].any()
+    with pytest.raises(SearchError, match="no held-out example"):
+        running(counts=lacking)(Z[~rows], [batch(~rows)])
 
 
 @pytest.mark.parametrize("spoilt", [torch.nan, torch.inf])
@@ -141,7 +143,8 @@ def test_a_batch_that_is_not_finite_leaves_no_trace(spoilt, profile):
     bad = Z.clone()
     bad[7, 1] = spoilt
     for place in range(3):
-        assert not np.isfinite(value_and_slope(ours, bad, batch())[0])
+        with pytest.raises(SearchError, match="not finite"):
+            ours(bad, [batch()])
         rows = slice(30 * place, 30 * place + 30)
         results = [value_and_slope(each, Z[rows], batch(rows)) for each in (ours, untouched)]
         assert results[0][0] == results[1][0]

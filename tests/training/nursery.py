@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 
+import numpy as np
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -44,11 +45,13 @@ def main():
     spec.loader.exec_module(tests)
     if hasattr(tests, "warm_up"):
         tests.warm_up()
-    for line in sys.stdin:
+    for number, line in enumerate(sys.stdin):
         name, arguments, last = json.loads(line)
         child = os.fork()
         if child == 0:
             try:
+                torch.manual_seed(number)  # each has random streams of its own, as processes have
+                np.random.seed(number)  # noqa: NPY002
                 live(getattr(tests, name), arguments, last)
                 os._exit(0)
             except BaseException:

@@ -181,8 +181,9 @@ class Procedure:
     @property
     def parameters_used(self) -> Sequence[str]:
         """What is searched, also where that was left open."""
-        if self.parameters != AUTO:
-            return (self.parameters,) if isinstance(self.parameters, str) else self.parameters
+        names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
+        if tuple(names) != (AUTO,):
+            return names
         return HEAD_PARAMETERS if self.network is None else NETWORK_PARAMETERS
 
     def bench(self, data: TrainingData) -> Bench:

@@ -21,7 +21,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from autobalance.batches import Batch
-from autobalance.errors import DataError
+from autobalance.errors import DataError, SearchError
 from autobalance.losses._checks import explain_codes
 from autobalance.objectives import BoundObjective
 from autobalance.search.heldout import HeldOutRisk
@@ -67,19 +67,22 @@ class RunningObjective:
     def __call__(self, logits: Float[Tensor, "M K"], batches: Sequence[Batch]) -> Float[Tensor, ""]:
         """The objective at the running risks, with the gradient of this batch's part in it.
 
-        Examples of cells that training has not are left out. Where a loss is not finite, neither is
-        the value, and the batch leaves no trace.
+        Examples of cells that training has not are left out.
 
         Raises
         ------
+        SearchError
+            If a logit is not finite, or no example is left; the batches then leave no trace.
         DataError
             If the batches hold no codes of classes, or of groups where there are groups.
         """
         target, group = self._codes(batches)
         known = torch.from_numpy(self._objective.present)[target, group]
         target, group, z = target[known], group[known], _precise(logits)[known.to(logits.device)]
-        if not len(target) or not bool(torch.isfinite(z).all()):
-            return logits.sum().double() * torch.nan
+        if not len(target):
+            raise SearchError("no held-out example has a class and group that training has")
+        if not bool(torch.isfinite(z).all()):
+            raise SearchError("the held-out logits are not finite")
         examples = torch.zeros_like(self.risks)
         examples.index_put_((target, group), examples.new_ones(()), accumulate=True)
         seen = examples > 0

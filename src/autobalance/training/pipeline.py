@@ -304,9 +304,10 @@ def add_search(
         trained_by=training.optimizer,
     )
 
+    plain = [value for value in vars(settings).values() if isinstance(value, int | float | str)]
     training.origin["search"] = (
         f"{objective} {objective.positive_class} {parameters} {dictionary} {parametrisation} "
-        f"{plan.batch_size} {[v for v in vars(settings).values() if isinstance(v, float | str)]}"
+        f"{plan.batch_size} {[f'{v:.4g}' if isinstance(v, float) else v for v in plain]}"
     )
     shape = examples.counts.values.shape
     y = examples.targets[held_out].numpy()
