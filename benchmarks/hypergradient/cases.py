@@ -106,8 +106,18 @@ def untrained(name: str, device: torch.device) -> Case:
     images = rng.random((1600, *NETWORKS[name].image), dtype=np.float32)
     classes = np.arange(len(images)) % CLASSES
     case = _on_examples(name, images, classes, np.arange(len(images)) < 600, device)
+    _set_running_statistics(case)
     case.model.eval()
     return case
+
+
+@torch.no_grad()
+def _set_running_statistics(case: Case) -> None:
+    """To those of a batch: with BatchNorm's own at the start, logits would overflow."""
+    for module in case.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches so far
+    case.model.train()(case.train.inputs[:BATCH])
 
 
 def training_step(case: Case) -> Callable[[Batch, float], None]:

@@ -12,7 +12,9 @@ constants that change nothing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +24,14 @@ from torch import Tensor
 
 from autobalance.batches import Batch
 from autobalance.errors import SearchError
-from autobalance.hypergradient import CG, GaussNewton, Hessian, ParametricLoss, hypergradient
+from autobalance.hypergradient import (
+    CG,
+    GaussNewton,
+    Hessian,
+    Hypergradient,
+    ParametricLoss,
+    hypergradient,
+)
 from autobalance.hypergradient.gauss_newton import LinearOperator
 from autobalance.hypergradient.logit_loss import LogitLoss
 from autobalance.hypergradient.network import Network
@@ -73,43 +82,58 @@ def reference(case: Case) -> Reference:
         case.name, copy.deepcopy(case.model).double(), _doubled(case.train), _doubled(case.held_out)
     )
     for damping in DAMPINGS:
-        vector, residual, products = _exact(double, Hessian(), damping)
-        if residual <= TOLERANCE:
-            gauss_newton, _, _ = _exact(double, GaussNewton(), damping)
-            return Reference(vector, gauss_newton, damping, products)
+        with suppress(SearchError):  # negative curvature at once
+            exact = _exact(double, _WholeHessian(), damping)
+            if exact.record.residual <= TOLERANCE:
+                gauss_newton = _exact(double, _WholeGaussNewton(), damping)
+                return Reference(
+                    searched(exact.loss, double),
+                    searched(gauss_newton.loss, double),
+                    damping,
+                    exact.record.products,
+                )
     raise SearchError(f"the Hessian has negative curvature beyond {max(DAMPINGS)}; train longer")
 
 
-def _exact(
-    case: Case, curvature: Hessian | GaussNewton, damping: float
-) -> tuple[ndarray, float, int]:
-    estimate = hypergradient(
+def _exact(case: Case, curvature: Hessian | GaussNewton, damping: float) -> Hypergradient:
+    return hypergradient(
         case.model,
         ParametricLoss(*case.values),
         class_means,
         [case.train],
         [case.held_out],
         solver=CG(_ITERATIONS, damping, TOLERANCE),
-        curvature=_InPieces(curvature),
+        curvature=curvature,
     )
-    record = estimate.record
-    return searched(estimate.loss, case), record.residual, record.products
 
 
-class _InPieces:
-    """Curvature of a large batch, the mean over pieces that fit the caches."""
-
-    def __init__(self, curvature: Hessian | GaussNewton) -> None:
-        self.curvature = curvature
+class _WholeHessian(Hessian):
+    """The Hessian of a batch of any size."""
 
     def at(self, network: Network, loss: LogitLoss, batch: Batch, draw: int = 0) -> LinearOperator:
         """The operator of the whole batch."""
-        rows = torch.arange(len(batch.targets)).split(_PIECE)
-        operators = [self.curvature.at(network, loss, at(batch, own), draw) for own in rows]
-        shares = [len(own) / len(batch.targets) for own in rows]
-        return lambda vector: sum(
-            share * operator(vector) for share, operator in zip(shares, operators, strict=True)
-        )
+        return _mean_over_pieces(partial(super().at, network, loss), batch)
+
+
+class _WholeGaussNewton(GaussNewton):
+    """The Gauss–Newton matrix of a batch of any size."""
+
+    def at(self, network: Network, loss: LogitLoss, batch: Batch, draw: int = 0) -> LinearOperator:
+        """The operator of the whole batch."""
+        return _mean_over_pieces(partial(super().at, network, loss), batch)
+
+
+def _mean_over_pieces(operator: Callable[[Batch], LinearOperator], batch: Batch) -> LinearOperator:
+    """Products with pieces that fit the processor's caches."""
+    rows = torch.arange(len(batch.targets)).split(_PIECE)
+    operators = [operator(at(batch, own)) for own in rows]
+    shares = [len(own) / len(batch.targets) for own in rows]
+
+    def product(vector: Tensor) -> Tensor:
+        parts = [share * one(vector) for share, one in zip(shares, operators, strict=True)]
+        return torch.stack(parts).sum(0)
+
+    return product
 
 
 def _doubled(examples: Batch) -> Batch:
@@ -146,7 +170,8 @@ def cosines(
 
 
 def _compared(found: ndarray, exact: Reference) -> dict[str, Any]:
-    entry: dict[str, Any] = {"draws": len(found)}
+    failed = int((found == 0).all(axis=1).sum())
+    entry: dict[str, Any] = {"draws": len(found), "failed": failed}
     for name, direction in (("", exact.hessian), ("_gauss_newton", exact.gauss_newton)):
         single = [cosine(vector, direction) for vector in found]
         entry |= {
@@ -158,5 +183,6 @@ def _compared(found: ndarray, exact: Reference) -> dict[str, Any]:
 
 
 def cosine(a: ndarray, b: ndarray) -> float:
-    """Of the angle between two vectors."""
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    """Of the angle between two vectors; 0 if one of them is 0, and so has no direction."""
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size > 0 else 0.0

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autobalance.batches import Batch
+from autobalance.errors import SearchError
 from autobalance.hypergradient import (
     AutogradLoss,
     FiniteDifference,
@@ -84,9 +85,12 @@ def _ours(settings: dict[str, Any]) -> Method:
     def method(case: Case, drawn: Draw) -> Slopes:
         recent = drawn.training[:RECENT_BATCHES]
         loss = ParametricLoss(*case.values)
-        estimate = hypergradient(
-            case.model, loss, class_means, recent, [drawn.stratified], **settings
-        )
+        try:
+            estimate = hypergradient(
+                case.model, loss, class_means, recent, [drawn.stratified], **settings
+            )
+        except SearchError:  # no answer is no direction
+            return tuple(torch.zeros_like(value) for value in case.values)
         return estimate.loss
 
     return method

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -94,9 +95,8 @@ def test_the_reference_is_the_dense_solution(linear):
 
 
 def test_the_derivative_by_log_delta_has_its_factor():
-    case = untrained(CNN, CPU)
     delta = torch.linspace(0.5, 2.0, K)[:, None]
-    case.values = (torch.ones(K, 1), torch.zeros(K, 1), delta)
+    case = SimpleNamespace(values=(torch.ones(K, 1), torch.zeros(K, 1), delta))
     slopes = tuple(torch.randn(K, 1) for _ in range(3))
     vector = cosine.searched(slopes, case)
     np.testing.assert_allclose(vector.reshape(2, K).sum(axis=1), 0, atol=1e-6)
@@ -124,15 +124,17 @@ def test_every_method_points_along_the_reference(linear):
 def test_cosines_tell_the_exact_direction_from_its_opposite(linear):
     exact = cosine.reference(linear)
     vector = torch.from_numpy(exact.hessian).reshape(2, K, 1)
+    expected = {"same": 1.0, "opposite": -1.0, "none": 0.0}
     chosen = {
         name: lambda case, drawn, sign=sign: (vector[0], *(sign * vector))
-        for name, sign in (("same", 1.0), ("opposite", -1.0))
+        for name, sign in expected.items()
     }
     found = cosine.cosines(linear, chosen, exact, range(2))
-    for name, expected in (("same", 1.0), ("opposite", -1.0)):
-        assert found[name]["cosine"] == pytest.approx(expected)
-        assert found[name]["cosine_of_mean"] == pytest.approx(expected)
+    for name, value in expected.items():
+        assert found[name]["cosine"] == pytest.approx(value)
+        assert found[name]["cosine_of_mean"] == pytest.approx(value)
         assert found[name]["cosine_sd"] == pytest.approx(0, abs=1e-12)
+        assert found[name]["failed"] == (2 if name == "none" else 0)
 
 
 def test_a_draw_repeats_itself_and_shows_every_class(linear):

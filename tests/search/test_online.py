@@ -232,9 +232,9 @@ TROUBLE = {
     ),
     "a NaN in the training batch": (
         {"settings": replace(EVERY_STEP, patience=3, solver=OneStep())},
-        "training loss is not finite",
+        "training loss, or its hypergradient, is not finite",
     ),
-    "exploding weights": ({}, "held-out logits are not finite"),
+    "exploding weights": ({}, "not finite"),
     "a solver that grows": (
         {"settings": replace(EVERY_STEP, patience=3, solver=Neumann(step=1e9))},
         "series grows",

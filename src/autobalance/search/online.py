@@ -210,10 +210,8 @@ class OnlineSearch:
         except SearchError as error:
             return self._refuse(str(error), None)
         record = estimate.record
-        if not math.isfinite(record.signal):
-            return self._refuse("the training loss is not finite", record)
         if not math.isfinite(record.norm):
-            return self._refuse("the hypergradient is not finite", record)
+            return self._refuse("the training loss, or its hypergradient, is not finite", record)
         if not self.alpha.step(estimate.loss, estimate.weight_decay):
             return self._refuse("a searched value reached its bounds", record)
         self._write()
