@@ -27,18 +27,18 @@ kept beside the JSON: an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
 from rich.console import Console
 
 from benchmarks.hypergradient import betty_library
 from benchmarks.hypergradient.cases import CNN, NETWORKS, Case, trained
 from benchmarks.hypergradient.cosine import DRAWS, cosines, published_step, reference
-from benchmarks.hypergradient.cost import costs
+from benchmarks.hypergradient.cost import cost
 from benchmarks.hypergradient.memory import TRAINING_STEP, peak
 from benchmarks.hypergradient.methods import DEFAULT, PUBLISHED, methods
 from benchmarks.hypergradient.show import goals, show
@@ -56,7 +56,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, default=1, help="of the timings on the CPU")
-    parser.add_argument("--jobs", type=int, default=1, help="measurements of memory at once")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = arguments.device
@@ -67,29 +66,25 @@ def main() -> None:
         print(f"{name}: training", flush=True)
         return trained(name, arguments.data_dir, device)
 
-    for name in NETWORKS:
-        if f"{name}-cost" not in parts:
-            print(f"{name}: cost", flush=True)
-            parts.write(f"{name}-cost", costs(case(name), methods(ANY_STEP)))
-    if f"{CNN}-cosine" not in parts:
-        print(f"{CNN}: exact reference, then cosines", flush=True)
-        parts.write(f"{CNN}-cosine", _directions(case(CNN)))
-    for name in NETWORKS:
-        if f"{name}-memory" not in parts:
-            print(f"{name}: peak memory", flush=True)
-            parts.write(f"{name}-memory", _memory(name, device, arguments.jobs))
+    def part(key: str, measure: Callable[[], Any]) -> Any:
+        if key not in parts:
+            print(key, flush=True)
+            parts.write(key, measure())
+        return parts.read(key)
 
-    cosine = parts.read(f"{CNN}-cosine")
-    rows = [
-        row
-        for name in NETWORKS
-        for row in rows_of(
-            name,
-            parts.read(f"{name}-cost"),
-            parts.read(f"{name}-memory"),
-            cosine["methods"] if name == CNN else {},
-        )
-    ]
+    def measured(name: str, method: str) -> dict[str, Any]:
+        run = methods(ANY_STEP)[method]
+        return {
+            **part(f"{name}, cost of {method}", lambda: cost(case(name), run)),
+            "peak": part(f"{name}, peak of {method}", lambda: peak(name, method, device)),
+        }
+
+    directions = part(f"{CNN}, directions", lambda: _directions(case(CNN)))
+    rows = []
+    for name in NETWORKS:
+        base = part(f"{name}, peak of training", partial(peak, name, TRAINING_STEP, device))
+        found = {method: measured(name, method) for method in methods(ANY_STEP)}
+        rows += rows_of(name, found, base, directions["methods"] if name == CNN else {})
     reached = goals(rows)
     show(Console(width=120), rows, reached)
     write_record(
@@ -97,12 +92,33 @@ def main() -> None:
         "hypergradient",
         rows,
         goals=reached,
-        reference=cosine["reference"],
-        published_step=cosine["published_step"],
+        reference=directions["reference"],
+        published_step=directions["published_step"],
         betty=betty_library.version() or "not installed",
         device=_name(device),
     )
     parts.remove()
+
+
+def rows_of(
+    name: str, found: dict[str, dict[str, Any]], base: int | None, directions: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One row for each method; memory in units of ``base``, where it was measured."""
+    return [
+        {
+            "method": method,
+            "network": name,
+            "seed": SEED,
+            "default": method == DEFAULT,
+            "published": method == PUBLISHED,
+            "cost": own["cost"],
+            "cost_quartiles": own["cost_quartiles"],
+            "runs": own["runs"],
+            "peak_memory": own["peak"] / base if own["peak"] and base else None,
+            **directions.get(method, {}),
+        }
+        for method, own in found.items()
+    ]
 
 
 def _directions(case: Case) -> dict[str, Any]:
@@ -118,43 +134,6 @@ def _directions(case: Case) -> dict[str, Any]:
         "published_step": step,
         "methods": cosines(case, methods(step), exact, range(DRAWS)),
     }
-
-
-def _memory(name: str, device: torch.device, jobs: int) -> dict[str, float | None]:
-    """Of each method, relative to the training step."""
-    wanted = [TRAINING_STEP, *methods(ANY_STEP)]
-    # one after the other on CUDA, where one process measures them all
-    jobs = 1 if device.type == "cuda" else jobs
-    peaks = Parallel(n_jobs=jobs, prefer="threads")(
-        delayed(peak)(name, method, device) for method in wanted
-    )
-    base = peaks[0]
-    return {
-        method: None if own is None or base is None else own / base
-        for method, own in zip(wanted, peaks, strict=True)
-    }
-
-
-def rows_of(
-    name: str,
-    cost: dict[str, Any],
-    memory: dict[str, float | None],
-    cosine: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """One row for each method."""
-    return [
-        {
-            "method": method,
-            "network": name,
-            "seed": SEED,
-            "default": method == DEFAULT,
-            "published": method == PUBLISHED,
-            **own,
-            "peak_memory": memory[method],
-            **cosine.get(method, {}),
-        }
-        for method, own in cost.items()
-    ]
 
 
 def _name(device: torch.device) -> str:

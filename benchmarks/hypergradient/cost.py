@@ -25,41 +25,29 @@ FEWEST, MOST = 2, 20
 _STEPS = 2
 
 
-def costs(case: Case, chosen: dict[str, Method], seconds: float = SECONDS) -> dict[str, Any]:
-    """For each method the median cost, its quartiles and the number of runs."""
+def cost(case: Case, method: Method, seconds: float = SECONDS) -> dict[str, Any]:
+    """The median cost of a method, its quartiles and the number of runs."""
     device = next(case.model.parameters()).device
     training = Case(case.name, copy.deepcopy(case.model).train(), case.train, case.held_out)
     step, drawn = training_step(training), batches(case, seed=0)
-    for method in chosen.values():
-        method(case, batches(case, seed=0, **TINY))  # libraries load what they need
 
     def unit() -> float:
         work = partial(step, drawn.training[0], 0.0)
         return float(np.mean([_seconds(work, device) for _ in range(_STEPS)]))
 
-    ratios: dict[str, list[float]] = {name: [] for name in chosen}
-    spent = dict.fromkeys(chosen, 0.0)
-
-    def waits(name: str) -> bool:
-        runs = len(ratios[name])
-        return runs < FEWEST or (runs < MOST and spent[name] < seconds)
-
-    unit()
-    before = unit()
-    while waiting := [name for name in chosen if waits(name)]:
-        for name in waiting:
-            run = _seconds(partial(chosen[name], case, drawn), device)
-            after = unit()
-            ratios[name].append(2 * run / (before + after))
-            spent[name] += run
-            before = after
+    unit()  # libraries load what they need, in the next call too
+    method(case, batches(case, seed=0, **TINY))
+    ratios: list[float] = []
+    spent, before = 0.0, unit()
+    while len(ratios) < FEWEST or (len(ratios) < MOST and spent < seconds):
+        run = _seconds(partial(method, case, drawn), device)
+        after = unit()
+        ratios.append(2 * run / (before + after))
+        spent, before = spent + run, after
     return {
-        name: {
-            "cost": float(np.median(own)),
-            "cost_quartiles": [float(q) for q in np.quantile(own, [0.25, 0.75])],
-            "runs": len(own),
-        }
-        for name, own in ratios.items()
+        "cost": float(np.median(ratios)),
+        "cost_quartiles": [float(q) for q in np.quantile(ratios, [0.25, 0.75])],
+        "runs": len(ratios),
     }
 
 

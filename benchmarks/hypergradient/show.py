@@ -52,13 +52,17 @@ def _table(network: str, rows: list[dict[str, Any]]) -> Table:
         caption="in brackets: quartiles; ±: standard deviation over draws; GN: with the "
         "Gauss–Newton reference",
     )
-    table.add_column("method")
-    heading = ("cost", "memory", *(("cosine", "of mean", "GN", "GN of mean") if known else ()))
-    for name in heading:
-        table.add_column(name, justify="right")
+    for name in heading(rows):
+        table.add_column(name, justify="left" if name == "method" else "right")
     for row in rows:
         table.add_row(*cells(row), style="bold" if row["default"] else "")
     return table
+
+
+def heading(rows: list[dict[str, Any]]) -> list[str]:
+    """Names of the columns of one network's rows."""
+    known = ["cosine", "of mean", "GN", "GN of mean"] if "cosine" in rows[0] else []
+    return ["method", "cost", "memory", *known]
 
 
 def cells(row: dict[str, Any]) -> list[str]:

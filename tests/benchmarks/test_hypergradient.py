@@ -159,7 +159,7 @@ def test_a_cost_is_in_units_of_the_training_step(linear, monkeypatch):
 
     monkeypatch.setattr(cost, "_seconds", seconds)
     before = [p.clone() for p in linear.model.parameters()]
-    found = cost.costs(linear, {"stub": method}, seconds=20.0)["stub"]
+    found = cost.cost(linear, method, seconds=20.0)
     assert found == {"cost": 3.5, "cost_quartiles": [3.5, 3.5], "runs": 3}
     assert len(calls) == 3 + 1  # one on a tiny draw, to load libraries
     assert calls[0] == TINY["stratum"] < calls[1]
@@ -235,12 +235,12 @@ def test_both_file_formats_are_read(tmp_path):
 
 
 def _rows(default_cost, published_cost, memory, cosine):
-    measured = {
-        DEFAULT: {"cost": default_cost, "cost_quartiles": [1, 2], "runs": 3},
-        PUBLISHED: {"cost": published_cost, "cost_quartiles": [1, 2], "runs": 3},
+    common = {"cost_quartiles": [1, 2], "runs": 3}
+    found = {
+        DEFAULT: {"cost": default_cost, "peak": memory and 10 * memory, **common},
+        PUBLISHED: {"cost": published_cost, "peak": 90, **common},
     }
-    quality = {DEFAULT: {"cosine": cosine}, PUBLISHED: {"cosine": 0.8}}
-    return rows_of(CNN, measured, {DEFAULT: memory, PUBLISHED: 9.0}, quality)
+    return rows_of(CNN, found, 10, {DEFAULT: {"cosine": cosine}, PUBLISHED: {"cosine": 0.8}})
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,7 @@ def test_the_default_is_marked():
     assert [row["method"] for row in rows if row["default"]] == [DEFAULT]
     assert OURS[DEFAULT] == {}
     assert "published" in PUBLISHED
+    assert [row["peak_memory"] for row in rows] == [1.0, 9.0]
 
 
 @pytest.mark.skipif(betty_library.version() is None, reason="Betty is not installed")
