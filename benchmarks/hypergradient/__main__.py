@@ -21,7 +21,8 @@ it keeps, and 10 held-out batches drawn uniformly, as in the authors' experiment
 
 The default, ``default: true``, is what ``hypergradient()`` does unless told otherwise. Betty's rows
 appear where it is installed (:mod:`benchmarks.hypergradient.betty_library`). Finished parts are
-kept beside the JSON: an interrupted run goes on where it stopped.
+kept beside the JSON: an interrupted run goes on where it stopped. The published configuration
+takes 11 GiB on ResNet-32.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ def main() -> None:
 
     def measured(name: str, method: str) -> dict[str, Any]:
         run = methods(ANY_STEP)[method]
+        # Peaks first: this process keeps some of the memory that a cost has taken.
         return {
-            **part(f"{name}, cost of {method}", lambda: cost(case(name), run)),
             "peak": part(f"{name}, peak of {method}", lambda: peak(name, method, device)),
+            **part(f"{name}, cost of {method}", lambda: cost(case(name), run)),
         }
 
     directions = part(f"{CNN}, directions", lambda: _directions(case(CNN)))
