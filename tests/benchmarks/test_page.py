@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import page
+from benchmarks.page import render as page
+from benchmarks.page.markdown import signed
 
 
 def test_the_page_is_written_from_the_records():
@@ -30,4 +31,4 @@ def test_a_figure_of_a_record_reaches_the_page(tmp_path):
     ("value", "text"), [(0.04, "+0.0"), (-0.04, "−0.0"), (0.06, "+0.1"), (-1.26, "−1.3")]
 )
 def test_a_difference_has_its_sign(value, text):
-    assert page._signed(value) == text
+    assert signed(value) == text

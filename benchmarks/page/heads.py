@@ -1,68 +1,25 @@
-"""The results page of the documentation, written from the records under ``results/``.
-
-    python -m benchmarks.page
-
-Figures are never copied by hand: a test compares the page with what this writes.
-"""
+"""Sections on linear heads and the exact search."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
-
-from autobalance.storage import write_text_atomically
+from benchmarks.page.markdown import Record, bold, signed, table
 from benchmarks.search_cost import NARROW, TPE
 
-ROOT = Path(__file__).parent.parent
-RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "results.md"
 
-Record = dict[str, Any]
-
-_HEAD = """# Results
-
-Every figure below is copied by `python -m benchmarks.page` from a file under `results/`, which the
-command beside it wrote; the files hold every run. Timings are ratios within one run. All that is
-tuned is tuned on held-out folds of the training rows."""
-
-
-def main() -> None:
-    """Write the page."""
-    write_text_atomically(PAGE, render(RESULTS))
-
-
-def render(folder: Path) -> str:
-    """The page as Markdown, from the records in ``folder``."""
-    parts = [_HEAD]
-    for name, section in SECTIONS.items():
-        record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        parts += [section(record), _source(name, record)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _source(name: str, record: Record) -> str:
-    hardware, versions = record["hardware"], record["versions"]
-    return (
-        f"[`results/{name}.json`](../results/{name}.json): `{record['command']}`, "
-        f"{record['created'][:10]}, {hardware['processor']}, {hardware['cores']} cores, Python "
-        f"{versions['python']}, PyTorch {versions['torch']}."
-    )
-
-
-def _waterbirds(record: Record) -> str:
+def waterbirds(record: Record) -> str:
+    """The four cells of Waterbirds."""
     rows = []
     for entry in record["summary"]:
         cells = [entry["method"]]
         for metric in ("balanced", "worst", "deo", "standard"):
-            interval = [_signed(end) for end in entry.get(f"{metric}_interval", ())]
+            interval = [signed(end) for end in entry.get(f"{metric}_interval", ())]
             cells.append(
                 f"{entry[metric]:.1f} [{', '.join(interval)}]"
                 if interval
                 else f"{entry[metric]:.1f}"
             )
         cells.append(f"{entry['ratio']:.1f} ± {entry['ratio_sd']:.1f}")
-        rows.append(_bold(cells) if entry["headline"] else cells)
+        rows.append(bold(cells) if entry["headline"] else cells)
     return f"""## Waterbirds
 
 Official split, fixed features of an EfficientNet-Lite0. Every method is tuned on the same folds of
@@ -71,10 +28,11 @@ draw the folds. In brackets: the paired 95% interval of the difference to the bo
 named beforehand. DEO is the summed equalized-odds difference; `time` is in units of one
 scikit-learn `LogisticRegressionCV` in the same run.
 
-{_table(("method", "group-balanced", "worst cell", "DEO", "standard", "time"), rows)}"""
+{table(("method", "group-balanced", "worst cell", "DEO", "standard", "time"), rows)}"""
 
 
-def _tables(record: Record) -> str:
+def tables(record: Record) -> str:
+    """Nine tables and the mean ranks."""
     rows = []
     for case in record["summary"]:
         methods = {entry["method"]: entry for entry in case["methods"]}
@@ -89,13 +47,13 @@ def _tables(record: Record) -> str:
                 f"{methods['Cross-entropy']['value']:.2f}",
                 f"**{ours['value']:.2f}**",
                 f"{best['value']:.2f} {best['method']}",
-                f"{_signed(best['difference'], 2)} ± {best['standard_error']:.2f}",
+                f"{signed(best['difference'], 2)} ± {best['standard_error']:.2f}",
                 f"{ours['rank']:g} of {len(rivals) + 1}",
                 f"{beside['value']:.2f}",
             ]
         )
     ranks = [
-        [e["method"], e["cases"], f"{e['mean_rank']:.2f}", _signed(e["lead"], 2)]
+        [e["method"], e["cases"], f"{e['mean_rank']:.2f}", signed(e["lead"], 2)]
         for e in record["ranks"]
     ]
     heading = (
@@ -106,30 +64,29 @@ def _tables(record: Record) -> str:
 
 Errors of the objective in %, on outer folds or the table's own test split. The best rival is the
 best of all others on the examples that are reported; its difference is paired, with a standard
-error. Boosted trees with balanced weights are no linear model and stand outside the ranking. These
-runs were made while the held-out loss was cross-entropy for cells of fewer than 30 held-out
-examples, a rule that is gone since.
+error. Boosted trees with balanced weights are no linear model and stand outside the ranking.
 
 Not all of these tables are untouched: halves of adult's training rows, bank_marketing, ann_thyroid
-and satimage served to choose the default held-out loss (see the last
-section), and a figure of one outer fold of shuttle had been seen before its last change.
+and satimage served to choose the default held-out loss (see below), and a figure of one outer fold
+of shuttle had been seen before its last change.
 
-{_table(heading, rows)}
+{table(heading, rows)}
 
 Mean ranks; `lead` is by how much AutoBalance's rank is better over the cases that both take part
 in.
 
-{_table(("method", "cases", "mean rank", "lead"), ranks)}"""
+{table(("method", "cases", "mean rank", "lead"), ranks)}"""
 
 
-def _search_cost(record: Record) -> str:
+def search_cost(record: Record) -> str:
+    """Time against a derivative-free search."""
     pairs: dict[tuple[str, int], dict[str, Record]] = {}
     for entry in record["summary"]:
         pairs.setdefault((entry["table"], entry["seed"]), {})[entry["rival"]] = entry
     rows = []
-    for (table, _), by_rival in pairs.items():
+    for (name, _), by_rival in pairs.items():
         own = by_rival[TPE]
-        cells = [table, own["classes"], own["dimension"], f"{own['start']:.4f}"]
+        cells = [name, own["classes"], own["dimension"], f"{own['start']:.4f}"]
         cells += [f"{own['exact']:.4f} ({own['exact_seconds']:.1f} s)"]
         for rival in (TPE, NARROW):
             entry = by_rival[rival]
@@ -146,10 +103,11 @@ The exact search against Optuna's TPE with 200 trials, over the same parameters 
 solver: the held-out objective, and the seconds. The ratio is the time after which the exact search
 is as low, over the time of the 200 trials.
 
-{_table(heading, rows)}"""
+{table(heading, rows)}"""
 
 
-def _calibration(record: Record) -> str:
+def calibration(record: Record) -> str:
+    """How true the probabilities are."""
     rows = [
         [
             entry["table"],
@@ -159,7 +117,7 @@ def _calibration(record: Record) -> str:
             ),
             f"{entry['ratio']:.2f}",
             f"{entry['balanced']:.2f} ± {entry['balanced_standard_error']:.2f}",
-            f"{_signed(entry['change'], 2)}",
+            f"{signed(entry['change'], 2)}",
         ]
         for entry in record["summary"]
     ]
@@ -174,10 +132,11 @@ of `predict_proba(X, prior="train")`, and what probabilities that are exactly tr
 many examples. `change` is that of the balanced error when `predict_proba(X, prior="balanced")`
 decides.
 
-{_table(heading, rows)}"""
+{table(heading, rows)}"""
 
 
-def _verdict(record: Record) -> str:
+def verdict(record: Record) -> str:
+    """False and true claims on simulated data."""
     rows = [
         [
             entry["case"],
@@ -193,17 +152,18 @@ def _verdict(record: Record) -> str:
 On simulated data for which logit adjustment is optimal (null), and on data with a planted gain. In
 brackets: the 95% interval of the share.
 
-{_table(("case", "runs", "gains claimed", "share", "goal"), rows)}"""
+{table(("case", "runs", "gains claimed", "share", "goal"), rows)}"""
 
 
-def _held_out_loss(record: Record) -> str:
+def held_out_loss(record: Record) -> str:
+    """Cross-entropy or the error rate."""
     rows = [
         [
             entry["table"],
             entry["examples"],
             f"{entry['cross-entropy']:.2f}",
             f"{entry['error']:.2f}",
-            f"{_signed(entry['difference'], 2)} ± {entry['standard_error']:.2f}",
+            f"{signed(entry['difference'], 2)} ± {entry['standard_error']:.2f}",
         ]
         for entry in record["summary"]
     ]
@@ -216,56 +176,4 @@ is paired, with its standard error. An earlier default asked for 30 held-out exa
 before it took the error rate; these runs show no advantage of cross-entropy with fewer, so the rule
 is gone.
 
-{_table(heading, rows)}"""
-
-
-def _pipeline_cost(record: Record) -> str:
-    rows = [
-        [
-            entry["method"],
-            f"{entry['ratio']:.2f}",
-            f"{entry['lowest']:.2f} to {entry['highest']:.2f}",
-            "extrapolated" if entry["balanced"] is None else f"{entry['balanced']:.1f}",
-        ]
-        for entry in record["summary"]
-    ]
-    goal = record["goal"]
-    return f"""## What search and retraining cost
-
-Algorithm 1 on a small convolutional network and Fashion-MNIST-LT (ρ = 100), {record["epochs"]}
-epochs, in ordinary trainings of the same length: medians over three seeds, with their range. Two is
-the floor. The published rows extrapolate the time of a published hypergradient (ten graphs, five
-double-backward terms, ten held-out batches), taken during a training. The goal, at most
-{goal["at_most"]:g}, is {"met" if goal["met"] else "missed"}.
-
-{_table(("method", "ratio", "range", "balanced test error, %"), rows)}"""
-
-
-SECTIONS: dict[str, Callable[[Record], str]] = {
-    "waterbirds": _waterbirds,
-    "tables": _tables,
-    "search_cost": _search_cost,
-    "calibration": _calibration,
-    "verdict": _verdict,
-    "held_out_loss": _held_out_loss,
-    "pipeline_cost": _pipeline_cost,
-}
-
-
-def _table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    heading = list(heading)
-    lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def _bold(cells: Iterable[str]) -> list[str]:
-    return [f"**{cell}**" for cell in cells]
-
-
-def _signed(value: float, digits: int = 1) -> str:
-    """A number with its sign, also where it rounds to 0: it says on which side it lies."""
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-if __name__ == "__main__":
-    main()
+{table(heading, rows)}"""

@@ -1,0 +1,1 @@
+"""The results page of the documentation, from the records under ``results/``."""

@@ -1,0 +1,26 @@
+"""Pieces of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Record = dict[str, Any]
+"""What a benchmark wrote."""
+
+
+def table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table whose first column is text and the others figures."""
+    heading = list(heading)
+    lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def bold(cells: Iterable[str]) -> list[str]:
+    """Every cell of a row set off."""
+    return [f"**{cell}**" for cell in cells]
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, also where it rounds to 0: it says on which side it lies."""
+    return f"{value:+.{digits}f}".replace("-", "−")
