@@ -111,3 +111,21 @@ def test_a_right_hand_side_of_zero_is_answered():
 def test_another_word_for_the_damping_is_refused():
     with pytest.raises(SearchError, match="'auto'"):
         CG(damping="atuo")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_size_of_the_right_hand_side_is_only_a_factor(scale):
+    """Its square is beyond float32."""
+    dense, right = system()
+    expected = CG(4).solve(fixed(dense.float()), right.float()).value
+    found = CG(4).solve(fixed(dense.float()), (scale * right).float()).value
+    torch.testing.assert_close(found.double() / scale, expected.double())
+
+
+def test_without_any_curvature_there_is_nothing_to_act_by():
+    """Not with a damping of one's own: then p is v / damping."""
+    right = torch.ones(3)
+    assert not CG().solve(lambda _: torch.zeros_like, right).value.any()
+    torch.testing.assert_close(
+        CG(damping=0.5).solve(lambda _: torch.zeros_like, right).value, 2 * right
+    )

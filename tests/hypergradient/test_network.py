@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 from torch.func import jacrev
+from torch.utils.checkpoint import checkpoint
 
 from autobalance.batches import Batch
 from autobalance.hypergradient import (
     CG,
     FiniteDifference,
     ForwardMode,
+    GaussNewton,
     Hessian,
     Neumann,
     hypergradient,
@@ -310,6 +312,59 @@ def test_a_draw_has_one_dropout_mask_whatever_was_drawn_before(make_problem, sma
     assert not evaluated(network, inputs, 2).equal(first)
     assert not evaluated(Network(model, "train", seed=7), inputs, 1).equal(first)
     assert evaluated(Network(model), inputs).equal(model.eval()(inputs))
+
+
+class Careless(nn.Module):
+    """Drops also in evaluation mode, as dropout's function does unless told otherwise."""
+
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5)
+
+
+def test_a_model_that_draws_in_evaluation_mode_draws_the_same(make_problem, small_network):
+    inputs = make_problem().train[0].inputs
+    network = Network(small_network(Careless()))
+    assert evaluated(network, inputs).equal(evaluated(network, inputs))
+    assert not evaluated(network, inputs).equal(evaluated(network, inputs, 1))
+
+
+class Merging(nn.Linear):
+    """A layer that changes its weight where it is told to evaluate, as some adapters do."""
+
+    def train(self, mode=True):
+        if self.training and not mode:
+            self.weight.data.mul_(2)
+        return super().train(mode)
+
+
+def test_a_layer_is_not_told_to_evaluate(make_problem, balanced):
+    model = nn.Sequential(Merging(4, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+    problem = make_problem(model)
+    before = traces(model)
+    estimate(problem, balanced)
+    assert_untouched(model, before)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh())
+
+    def forward(self, x):
+        return checkpoint(self.inner, x, use_reentrant=False)
+
+
+@pytest.mark.parametrize("curvature", [GaussNewton(FiniteDifference()), Hessian()])
+def test_activation_checkpointing_leaves_no_trace(make_problem, balanced, curvature):
+    """The second forward pass is within the backward pass."""
+    model = nn.Sequential(Checkpointed(), nn.Linear(4, 3)).double()
+    problem = make_problem(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    result = estimate(
+        problem, balanced, mode="train", curvature=curvature, tangent=FiniteDifference()
+    )
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert result.record.norm > 0
 
 
 def test_training_mode_leaves_a_layer_in_eval_mode_there(make_problem, small_network):

@@ -109,6 +109,29 @@ def test_a_forward_mode_that_is_wrong_without_an_error_is_found(examples):
     )
 
 
+class StraightThrough(Once):
+    """A sign whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(x):
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        raise NotImplementedError("no forward mode")
+
+
+def test_a_gradient_that_finite_differences_contradict_blocks_everything(examples):
+    model = nn.Sequential(nn.Linear(4, 4), Apply(StraightThrough), nn.Linear(4, 3))
+    failures = {failure.blocks: failure for failure in try_model(model, examples).failures}
+    assert failures["any"].layer == "1"
+    assert "not the derivative" in failures["any"].reason
+
+
 def test_without_a_gradient_nothing_else_is_tried(examples):
     model = nn.Sequential(nn.Linear(4, 4), Apply(Stubborn), nn.Linear(4, 3))
     (failure,) = try_model(model, examples).failures

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR
 from autobalance.counts import Counts
 from autobalance.losses.presets import preset
 from autobalance.search.alpha import MovingAlpha, default_optimizer
-from autobalance.space import PARAMETERS, SearchSpace
+from autobalance.space import PARAMETERS, RIDGE_BOUNDS, SearchSpace
 
 RNG = np.random.default_rng(0)
 COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), (0, 1, 2), (0, 1))
@@ -91,8 +91,8 @@ def test_a_parameter_without_a_hypergradient_stays(optimizer):
 
 
 @given(st.sampled_from(sorted(SCHEDULES)), st.lists(st.booleans(), min_size=1, max_size=8))
-def test_a_halved_rate_stays_so_under_any_schedule(name, events):
-    """Some schedules compute a rate from the first one, some from the last."""
+def test_a_halved_rate_recovers_under_any_schedule(name, events):
+    """In eight steps, and never beyond. Some schedules compute a rate from the last one."""
     alpha = MovingAlpha(SPACE, sgd(lr=1e-3), SCHEDULES[name])
     plain = MovingAlpha(SPACE, sgd(lr=1e-3), SCHEDULES[name])
     halvings = 0
@@ -101,6 +101,7 @@ def test_a_halved_rate_stays_so_under_any_schedule(name, events):
             alpha.slow_down()
             halvings += 1
         else:
+            halvings = max(halvings - 1 / 8, 0)
             alpha.step(SLOPES, RIDGE_SLOPE)
             plain.step(SLOPES, RIDGE_SLOPE)
         assert alpha.rate == pytest.approx(plain.rate / 2**halvings, rel=1e-9, abs=1e-15)
@@ -137,3 +138,12 @@ def test_the_default_moves_logits_by_the_rate(small_data):
     assert moved["weight"] == pytest.approx(0.05, rel=1e-4)
     assert moved["additive"] * steepest == pytest.approx(0.05, rel=1e-4)
     assert moved["multiplicative"] * 5 == pytest.approx(0.05, rel=1e-4)
+
+
+def test_the_ridge_stops_at_its_bounds_while_the_rest_moves_on():
+    alpha = MovingAlpha(SPACE, sgd(lr=0.01))
+    for _ in range(2):
+        before = alpha.vector
+        assert alpha.step(SLOPES, 1e9)
+        assert (alpha.vector != before)[:-1].all()
+        assert float(alpha.values.ridge) == pytest.approx(RIDGE_BOUNDS[0])

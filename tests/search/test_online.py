@@ -208,18 +208,16 @@ def explode(model):
         model[2].bias.mul_(1e200)
 
 
-def test_one_bad_batch_costs_one_move_and_half_the_rate():
+def test_one_bad_batch_costs_one_move_and_half_the_rate_for_a_while():
     held_out = [(X, Y), (spoilt(), Y), (X, Y), (X, Y), (X, Y)]
     search = a_search(held_out=held_out, settings=replace(EVERY_STEP, recent_batches=1))
-    rates = [0.05, 0.025, 0.025, 0.0125, 0.0125]
+    halvings = [0, 1, 7 / 8, 15 / 8, 14 / 8]
     for place in range(5):  # the second held-out batch is spoilt, and the fourth training batch
-        rate = search.alpha.rate
         before = search.alpha.vector
         move = search.step(spoilt(SHOWN) if place == 3 else X[SHOWN], Y[SHOWN])
         refused = place in (1, 3)
         assert bool(move.refused) == refused
-        assert move.learning_rate == pytest.approx(rate / (1 + refused))
-        assert move.learning_rate == pytest.approx(rates[place])
+        assert move.learning_rate == pytest.approx(0.05 / 2 ** halvings[place])
         assert np.array_equal(move.alpha, before) == refused
         assert search.failures == refused
         assert np.isfinite(move.risks).all()
@@ -311,6 +309,17 @@ def test_what_does_not_go_together():
         a_search(loss=ParametricCrossEntropy(n_classes=K))
     with pytest.raises(DesignError, match="trained_by"):
         a_search(parameters=("ridge",))
+    with pytest.raises(DesignError, match="'sum'"):
+        a_search(loss=a_loss(reduction="sum"))
+
+
+def test_an_empty_batch_is_no_batch():
+    search, again = a_search(), a_search()
+    for each in (search, again):
+        each.step(X[SHOWN], Y[SHOWN])
+    search.step(X[:0], Y[:0])
+    again.step(X[SHOWN], Y[SHOWN])
+    np.testing.assert_allclose(search.alpha.vector, again.alpha.vector)
 
 
 # Weight decay
@@ -338,6 +347,21 @@ def test_a_searched_weight_decay_reaches_what_is_decayed(bias, weight):
     ridge = search.design().ridge
     assert ridge != max(weight, 1e-6)
     assert found == [ridge if bias or not weight else 0.0, ridge]
+
+
+def test_unequal_weight_decays_keep_their_ratio():
+    model = a_model()
+    optimizer = decayed(model, 0.01, 0.04)
+    search = a_search(model, parameters=("additive", "ridge"), trained_by=optimizer)
+    for _ in range(2):
+        assert not search.step(X[SHOWN], Y[SHOWN]).refused
+        bias, weight = (group["weight_decay"] for group in optimizer.param_groups)
+        assert weight == search.design().ridge != 0.04
+        assert weight == pytest.approx(4 * bias)
+
+
+def test_a_ridge_that_is_not_searched_stays_in_the_design():
+    assert a_search().design().ridge == 0.01
 
 
 def test_the_curvature_has_the_decay_of_each_parameter():
@@ -441,6 +465,12 @@ def test_without_forward_mode_it_takes_finite_differences_and_says_so_once():
     )
     given.step(x[SHOWN], Y[SHOWN])
     np.testing.assert_allclose(given.alpha.vector, search.history[0].alpha)
+    named = a_search(
+        model, held_out=[(x, Y)], settings=replace(EVERY_STEP, curvature=GaussNewton())
+    )
+    with pytest.warns(UserWarning, match="finite differences"):
+        named.step(x[SHOWN], Y[SHOWN])
+    np.testing.assert_allclose(named.alpha.vector, search.history[0].alpha)
 
 
 def test_groups_reach_loss_and_objective():

@@ -53,32 +53,40 @@ class CG:
         ------
         SearchError
             If there is no answer: a product is not finite, or curvature is negative at once.
+
+        Notes
+        -----
+        Without any curvature, as at zero training loss, p is 0: the loss has nothing to act by, and
+        the record's ``signal`` tells.
         """
         operator = draws(0)
+        length = float(right.double().norm())
+        if length == 0:
+            return Solution(torch.zeros_like(right), 0)
+        unit = (right.double() / length).to(right.dtype)  # its square may be beyond float32
         # The first direction of conjugate gradients is the right-hand side.
-        known = [operator(right)]
-        energy = (right @ right).clamp_min(torch.finfo(right.dtype).tiny)
+        known = [operator(unit)]
+        if not bool(known[0].any()) and self.damping in (0.0, AUTO):
+            return Solution(torch.zeros_like(right), 1)
         damping = self.damping
         if isinstance(damping, str):
-            damping = _SHARE * max(float(right @ known[0] / energy), 0.0)
+            damping = _SHARE * max(float(unit @ known[0]), 0.0)
 
         def damped(vectors: Float[Tensor, "1 P"]) -> Float[Tensor, "1 P"]:
             product = known.pop() if known else operator(vectors[0])
             return (product + damping * vectors[0])[None]
 
         solution = conjugate_gradient(
-            damped, right[None], lambda vectors: vectors, self.tolerance, self.iterations
+            damped, unit[None], lambda vectors: vectors, self.tolerance, self.iterations
         )
-        if not bool(torch.isfinite(solution.value).all()) or (
-            solution.iterations == 0 and bool(right.any())
-        ):
+        if not bool(torch.isfinite(solution.value).all()) or solution.iterations == 0:
             raise SearchError(
                 "conjugate gradients find no direction, because curvature is negative or not "
                 "finite; use the Gauss–Newton curvature or a larger damping, and lower the "
                 "learning rate if the training itself diverges"
             )
         return Solution(
-            solution.value[0],
+            length * solution.value[0],
             solution.iterations,
             residual=float(solution.residual[0]),
         )

@@ -126,7 +126,9 @@ def hypergradient(
     """
     started = time.perf_counter()
     tangent = ForwardMode() if tangent is None else tangent
-    curvature = GaussNewton(tangent) if curvature is None else curvature
+    curvature = GaussNewton() if curvature is None else curvature
+    if isinstance(curvature, GaussNewton):
+        curvature = curvature.with_default(tangent)
     solver = CG() if solver is None else solver
     network, held_out = Network(model, mode, seed), Network(model)
     with held_out.undisturbed():

@@ -7,6 +7,7 @@ needs no second derivative of the network, so it works with operations that have
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -27,17 +28,24 @@ class GaussNewton:
     Parameters
     ----------
     tangent
-        How J p is taken; by default in forward mode.
+        How J p is taken; by default as in the mixed term, and in forward mode on its own.
     """
 
     def __init__(self, tangent: Tangent | None = None) -> None:
-        self.tangent = ForwardMode() if tangent is None else tangent
+        self.tangent = tangent
+
+    def with_default(self, tangent: Tangent) -> GaussNewton:
+        """The same, with ``tangent`` where none was named."""
+        other = copy.copy(self)
+        other.tangent = self.tangent or tangent
+        return other
 
     def at(self, network: Network, loss: LogitLoss, batch: Batch, draw: int = 0) -> LinearOperator:
         """The operator of one batch."""
+        tangent = self.tangent or ForwardMode()
 
         def product(vector: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
-            tangents = self.tangent(network, batch.inputs, vector, draw)
+            tangents = tangent(network, batch.inputs, vector, draw)
             # A graph kept for all products would save 7% of the time, and take its memory on top
             # of that of the tangents; made and used up here, it takes what it takes in training.
             leaves = network.leaves()

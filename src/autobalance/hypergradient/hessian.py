@@ -1,8 +1,10 @@
 """The Hessian of the training loss by double backward, H p = ∂_θ ⟨∇_θ L, p⟩.
 
-Indefinite for networks, and it wants second derivatives of every operation; the gradient's graph is
-kept, which takes about twice the memory of a training step. Gauss–Newton is the default; this is
-what it is compared with, and what Algorithm 2 as published uses.
+Indefinite for networks, and it wants second derivatives of every operation: a custom one that has
+none may give wrong products without an error, which
+:func:`~autobalance.hypergradient.validation.check_model` finds by comparison. The gradient's graph
+is kept, which takes two to three times the memory of a training step. Gauss–Newton is the default;
+this is what it is compared with, and what Algorithm 2 as published uses.
 """
 
 from __future__ import annotations

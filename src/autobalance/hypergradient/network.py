@@ -76,6 +76,9 @@ class Network:
     def undisturbed(self) -> Iterator[None]:
         """Evaluate within it; after it, modes and random streams are as they were before."""
         modes = [(module, module.training) for module in self.module.modules()]
+        # Activation checkpointing runs the model again, outside functional_call.
+        training = self.mode == "train"
+        buffers = [(b, b.clone()) for b in self.module.buffers()] if training else []
         devices = [self.device] if self.device.type == "cuda" else []
         autocast = torch.autocast(self.device.type, enabled=False)
         # inference_mode drops tangents and graphs without a word
@@ -87,9 +90,12 @@ class Network:
         ):
             try:
                 if self.mode == "eval":
-                    self.module.eval()
+                    for module, _ in modes:  # not eval(), which may do more, as merging adapters
+                        module.training = False
                 yield
             finally:
+                for buffer, kept in buffers:
+                    buffer.data.copy_(kept)
                 for module, training in modes:
                     module.training = training
 
@@ -101,11 +107,17 @@ class Network:
     ) -> Float[Tensor, "B K"]:
         """Logits at ``parameters``, one tensor each; a ``draw`` has one dropout mask throughout."""
         state = self._state(parameters)
-        if self.mode == "train":
-            torch.manual_seed(self.seed + draw)
+        self._seed(self.seed + draw)  # some models draw in evaluation mode, too
         positional, named = model_arguments(map_tensors(_widened, inputs))
         output = functional_call(self.module, state, positional, named, tie_weights=False)
         return logits_of(output)
+
+    def _seed(self, seed: int) -> None:
+        """Only streams that are put back: ``torch.manual_seed`` would also seed other devices."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(seed)
 
     def _state(self, parameters: Sequence[Tensor]) -> dict[str, Tensor]:
         """Every parameter and a copy of every buffer, by each of its places.

@@ -22,9 +22,10 @@ from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from autobalance.batches import Inputs, map_tensors
 from autobalance.errors import DataError, SearchError
 from autobalance.hypergradient.network import Network
-from autobalance.hypergradient.tangent import ForwardMode
+from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 
 _TOLERANCE = 1e-2  # TF32 is right to 1e-3; a wrong derivative is off by far more
+_ROUGH_TOLERANCE = 0.2  # of a finite difference in float32, with kinks within its step
 _PROBES = 4  # one random product may happen to agree
 
 
@@ -189,15 +190,22 @@ class _Trial:
         return _slopes(_mean_square([logits]), self._leaves)
 
     def forward_mode(self, logits: Float[Tensor, "N K"]) -> None:
-        """J p as a search takes it, against Jᵀ c."""
+        """J p in forward mode, against Jᵀ c."""
+        self._tangent(ForwardMode(), logits, _TOLERANCE)
+
+    def finite_difference(self, logits: Float[Tensor, "N K"]) -> None:
+        """J p by a finite difference, against Jᵀ c."""
+        self._tangent(FiniteDifference(), logits, _ROUGH_TOLERANCE)
+
+    def _tangent(self, tangent: Tangent, logits: Float[Tensor, "N K"], tolerance: float) -> None:
         p = self._draw(self.network.theta)
-        moved = ForwardMode()(self.network, self._inputs, p)
+        moved = tangent(self.network, self._inputs, p)
         probes = [self._draw(logits) for _ in range(_PROBES)]
         pulled = [_slopes((c * logits).sum(), self._leaves) for c in probes]
         _agree(
             torch.stack([(c * moved).sum() for c in probes]),
             torch.stack([_dot(slopes, self.network.split(p)) for slopes in pulled]),
-            moved.norm() + _dot(pulled[0], pulled[0]).sqrt(),
+            tolerance * (moved.norm() + _dot(pulled[0], pulled[0]).sqrt()),
         )
 
     def gradient_of(self, step: _Step) -> None:
@@ -221,7 +229,7 @@ class _Trial:
         table = torch.stack(
             [torch.stack([_dot(product, vector) for vector in probes]) for product in products]
         )
-        _agree(table, table.T, _dot(products[0], products[0]).sqrt())
+        _agree(table, table.T, _TOLERANCE * _dot(products[0], products[0]).sqrt())
 
     def _draw(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._random, device=like.device, dtype=like.dtype)
@@ -230,7 +238,10 @@ class _Trial:
 def _forward_failure(
     trial: _Trial, steps: Sequence[_Step], logits: Float[Tensor, "N K"]
 ) -> list[Failure]:
-    """Forward mode fails within a layer, or its result is wrong, which shows only at the end."""
+    """Forward mode fails within a layer, or its result is wrong, which shows only at the end.
+
+    Finite differences have to serve instead, and do so unless the gradient is none of theirs.
+    """
     reason = _reason(trial.forward_mode, logits)  # without hooks, which turn fast paths off
     if reason is None:
         return []
@@ -238,6 +249,8 @@ def _forward_failure(
     with again.of(trial.network.module):
         _reason(trial.forward_mode, logits)
     layer = again.inside[-1] if again.inside else ""
+    if _reason(trial.finite_difference, logits) is not None:
+        return [Failure("any", layer, "", "its gradient is not the derivative of its output")]
     operations = " ".join(step.operations for step in steps if step.layer == layer)
     return [Failure("forward mode", layer, operations, reason)]
 
@@ -279,7 +292,7 @@ def _dot(a: Sequence[Tensor | None], b: Sequence[Tensor | None]) -> Float[Tensor
     return torch.stack(products).sum()
 
 
-def _agree(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"], size: Float[Tensor, ""]) -> None:
-    """Compare products with random vectors of unit variance, which are about ``size``."""
-    if bool(((a - b).abs() > _TOLERANCE * size).any()):
+def _agree(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"], most: Float[Tensor, ""]) -> None:
+    """Compare products with random vectors, which may differ by ``most``."""
+    if bool(((a - b).abs() > most).any()):
         raise ArithmeticError("it gives wrong numbers without an error")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 
 
@@ -10,10 +12,18 @@ def unwrap(model: nn.Module) -> nn.Module:
 
     It shares its parameters with the wrapper. Fully sharded modules are left as they are.
     """
+    for inner in wrappers(model):
+        model = inner
+    return model
+
+
+def wrappers(model: nn.Module) -> Iterator[nn.Module]:
+    """The module, what is inside it, and so on to the innermost."""
     while True:
+        yield model
         if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
         elif "_orig_mod" in model._modules:
             model = model.get_submodule("_orig_mod")
         else:
-            return model
+            return

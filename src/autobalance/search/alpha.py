@@ -17,6 +17,7 @@ from autobalance.space import LossValues, SearchSpace
 OptimizerFactory = Callable[[list[Tensor]], torch.optim.Optimizer]
 ScheduleFactory = Callable[[torch.optim.Optimizer], Any]
 
+_RECOVERY = 2 ** (1 / 8)
 _LOGIT = 5.0
 """Size of a large logit of a trained network: what a unit of log δ moves its adjusted logit by."""
 
@@ -71,7 +72,8 @@ class MovingAlpha:
     def step(self, slopes: Sequence[Tensor], ridge_slope: float) -> bool:
         """Move by one step of the optimizer; stay, memory included, if that leaves the bounds.
 
-        A part without a hypergradient takes no step: neither momentum nor decay moves it.
+        A part without a hypergradient takes no step: neither momentum nor decay moves it. The ridge
+        stops at its bounds.
 
         Parameters
         ----------
@@ -92,21 +94,28 @@ class MovingAlpha:
             part.grad = gradient + (0.0 if name == "ridge" else self.pull) * part
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if "ridge" in self.parts:  # the least decay is as sound a value as any
+            self.parts["ridge"].clamp_(self._low[-1], self._high[-1])
         vector = self.vector
         within = bool(((vector >= self._low) & (vector <= self._high)).all())  # false for NaN too
         if not within:
             for name, part in self.parts.items():
                 part.copy_(before[name])
             self.optimizer.load_state_dict(memory)
-        elif self.schedule is not None:
+        else:
             # The schedule sees the rates that it has set: some compute the next from the last.
             self._scale_rates(self._slowness)
-            self.schedule.step()
+            if self.schedule is not None:
+                self.schedule.step()
+            self._slowness = max(1.0, self._slowness / _RECOVERY)
             self._scale_rates(1 / self._slowness)
         return within
 
     def slow_down(self) -> None:
-        """Halve the learning rate, now and in all that the schedule makes of it."""
+        """Halve the learning rate, now and in what the schedule makes of it.
+
+        Eight steps within the bounds make up for it: a few bad batches must not end a search.
+        """
         self._slowness *= 2
         self._scale_rates(1 / 2)
 

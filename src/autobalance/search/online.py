@@ -31,10 +31,10 @@ from autobalance.batches import Batch, Inputs, as_batch, map_tensors
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError, SearchError
 from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
-from autobalance.hypergradient.gauss_newton import GaussNewton
 from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
 from autobalance.hypergradient.network import Network
+from autobalance.hypergradient.ranks import mean_over_ranks
 from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 from autobalance.hypergradient.validation import check_model
 from autobalance.hypergradient.wrappers import unwrap
@@ -85,8 +85,10 @@ class OnlineSearch:
     schedule
         Makes a schedule of that optimizer, stepped after each move; by default the rate stays.
     trained_by
-        The network's optimizer, for its weight decay, which is part of the curvature. Parameters
-        that it does not decay are left so where the decay is searched.
+        The network's optimizer, for its weight decay, which is part of the curvature (a decoupled
+        one, as AdamW's, is taken for that of the loss, which it is to first order with plain
+        steps). Where the decay is searched, parameter groups keep their ratios, and what is not
+        decayed stays so.
 
     Raises
     ------
@@ -115,12 +117,20 @@ class OnlineSearch:
                 "the loss has no design to start from; make it with "
                 "ParametricCrossEntropy.from_design(preset(name, counts))"
             )
+        if loss.reduction != "mean":
+            raise DesignError(
+                f"the loss has reduction {loss.reduction!r}; a search needs the mean, on which the "
+                "curvature and the weight decay are measured"
+            )
         if "ridge" in parameters and trained_by is None:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
         self.model, self.loss, self.trained_by = model, loss, trained_by
         self.settings = OnlineSettings() if settings is None else settings
-        largest = max((float(group["weight_decay"]) for group in self._decaying()), default=0.0)
-        start = replace(loss.design, ridge=max(largest, RIDGE_FLOOR))
+        decays = [float(group["weight_decay"]) for group in self._decaying()]
+        largest = max([*decays, RIDGE_FLOOR])
+        self._decay_shares = [decay / largest for decay in decays]
+        given = (loss.design.ridge or RIDGE_FLOOR) if trained_by is None else largest
+        start = replace(loss.design, ridge=given)
         self.space = SearchSpace.build(
             start, parameters, dictionary, parametrisation, held_out_share
         )
@@ -156,7 +166,8 @@ class OnlineSearch:
         inputs
             What the model was called with: a tensor, a tuple of its arguments, or a mapping.
         targets, groups
-            What the loss was called with; ``targets`` may be soft.
+            What the loss was called with; ``targets`` may be soft. Weights of examples are not
+            known here: with a ``sample_weight``, this would search for another loss.
 
         Returns
         -------
@@ -172,7 +183,8 @@ class OnlineSearch:
         DataError
             If the held-out loader yields nothing, or something else than labelled examples.
         """
-        self._recent.append(Batch(inputs, targets, groups))
+        if len(targets):
+            self._recent.append(Batch(inputs, targets, groups))
         self.iteration += 1
         since = self.iteration - self.settings.warm_up
         if since <= 0 or since % self.settings.every:
@@ -205,13 +217,18 @@ class OnlineSearch:
         if self._tangent is None:
             self._tangent = self._choose_tangent()
         held_out = [self._next_held_out() for _ in range(self.settings.held_out_batches)]
+        estimate, record, trouble = None, None, ""
         try:
             estimate = self._hypergradient(held_out, self._tangent)
+            record = estimate.record
         except SearchError as error:
-            return self._refuse(str(error), None)
-        record = estimate.record
-        if not math.isfinite(record.norm):
-            return self._refuse("the training loss, or its hypergradient, is not finite", record)
+            trouble = str(error)
+        if record is not None and not math.isfinite(record.norm):
+            estimate, trouble = None, "the training loss, or its hypergradient, is not finite"
+        like = (self.loss.weight, self.loss.additive, self.loss.multiplicative)
+        estimate = mean_over_ranks(estimate, self.model, like)
+        if estimate is None:
+            return self._refuse(trouble or "another rank has no hypergradient", record)
         if not self.alpha.step(estimate.loss, estimate.weight_decay):
             return self._refuse("a searched value reached its bounds", record)
         self._write()
@@ -243,7 +260,7 @@ class OnlineSearch:
             list(self._recent),
             held_out,
             solver=settings.solver,
-            curvature=settings.curvature or GaussNewton(tangent),
+            curvature=settings.curvature,
             tangent=tangent,
             weight_decay=self._weight_decay(),
             mode=settings.mode,
@@ -280,8 +297,10 @@ class OnlineSearch:
         for name in ("weight", "additive", "multiplicative"):
             getattr(self.loss, name).copy_(getattr(values, name))
         if self.space.search_ridge and self.trained_by is not None:
-            for group in self._decaying() or self.trained_by.param_groups:
-                group["weight_decay"] = float(values.ridge)
+            groups = self._decaying() or self.trained_by.param_groups
+            shares = self._decay_shares or [1.0] * len(groups)
+            for group, share in zip(groups, shares, strict=True):
+                group["weight_decay"] = share * float(values.ridge)
 
     def _decaying(self) -> list[dict[str, Any]]:
         """Groups of the model's optimizer that have a weight decay."""
