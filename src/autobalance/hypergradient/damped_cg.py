@@ -60,12 +60,10 @@ class CG:
         the record's ``signal`` tells.
         """
         operator = draws(0)
-        largest = right.abs().max()  # whose square may be beyond float32
-        if not bool(largest > 0) and not bool(largest.isnan()):
+        length = float(right.double().norm())
+        if length == 0:
             return Solution(torch.zeros_like(right), 0)
-        unit = right / largest
-        length = float(largest) * float(unit.norm())
-        unit = unit / unit.norm()
+        unit = (right.double() / length).to(right.dtype)  # its square may be beyond float32
         # The first direction of conjugate gradients is the right-hand side.
         known = [operator(unit)]
         if not bool(known[0].any()) and self.damping in (0.0, AUTO):
