@@ -1,11 +1,14 @@
 """Networks on one split: the same terms for every loss, and the start kept where nothing is won."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from autobalance.contest.contenders import train_all
 from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.network_bench import NetworkBench, NetworkSettings
@@ -126,3 +129,53 @@ def test_checkpoints_are_gone_on_with(tmp_path, monkeypatch):
 def test_a_model_that_there_is_not_is_refused_by_name():
     with pytest.raises(DataError, match="no model 'forest'"):
         a_bench(replace(QUICK, model="forest"))
+
+
+@pytest.mark.usefixtures("plain_calls")
+@pytest.mark.parametrize("model", [nn.Linear(5, 3), 7], ids=["module", "number"])
+def test_a_model_is_made_anew_for_every_loss(model):
+    with pytest.raises(DataError, match="a function of the shape of one example"):
+        NetworkSettings(model)
+
+
+class Maker:
+    """A factory that is no function."""
+
+    def __call__(self, shape, n_classes):
+        return nn.Linear(shape[0], n_classes)
+
+
+@pytest.mark.parametrize(
+    ("factory", "name"),
+    [
+        (Maker(), "Maker"),
+        (partial(Maker(), n_classes=3), "Maker"),
+        (partial(partial(nn.Linear)), "Linear"),
+    ],
+    ids=["object", "partial", "twice"],
+)
+def test_any_factory_has_a_name(factory, name):
+    assert NetworkSettings(factory).name.endswith(f":{name}")
+
+
+def test_every_loss_is_trained_with_the_weight_decay_of_the_training():
+    network = replace(QUICK, training=replace(QUICK.training, weight_decay=0.003))
+    _, bench = a_bench(network)
+    heads = list(
+        train_all(
+            bench,
+            lambda bench: SearchSpace.build(bench.best_start(), DEFAULT_PARAMETERS, "class"),
+            lambda _: None,
+            lambda _: None,
+        )
+    )
+    assert len(heads) == 8  # ours, six closed forms, and one of them with a bias
+    assert {head.design.ridge for head in heads} == {0.003}
+
+
+def test_the_value_of_the_start_is_that_of_a_network_trained_with_it():
+    _, bench = a_bench(required_gain=None)
+    _, head = searched(bench)
+    closed = bench.train_preset("logit-adjustment", "LA", ridge=1e-4)
+    assert head.result.start_value == pytest.approx(closed.result.value)
+    assert head.result.start_value != pytest.approx(head.result.history[0].objective)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from autobalance.errors import ArtifactError
+from autobalance.errors import ArtifactError, DataError
 from autobalance.model import JSON_FILE, LinearModel
 from autobalance.models.factory import BUILT_IN
 from autobalance.models.standardise import Standardise
@@ -55,6 +55,39 @@ def test_a_name_in_a_file_runs_nothing(tmp_path):
     a_model("own_module:net", own_factory).write(tmp_path, {})
     with pytest.raises(ArtifactError, match=r"own_module:net.*not run on a file's word"):
         read_model(tmp_path)
+
+
+class Masked(nn.Module):
+    """A mask is infinite, and a buffer."""
+
+    def __init__(self, width, n_classes):
+        super().__init__()
+        self.layer = nn.Linear(width, n_classes)
+        self.register_buffer("mask", torch.tensor([0.0, torch.inf, -torch.inf]))
+
+    def forward(self, x):
+        return torch.clamp(self.layer(x), -self.mask.abs() - 1, self.mask.abs() + 1)
+
+
+def test_a_buffer_may_be_infinite_but_no_parameter(tmp_path):
+    factory = lambda shape, n_classes: Masked(shape[0], n_classes)  # noqa: E731
+    model = a_model("own:masked", factory)
+    model.write(tmp_path, {})
+    again, _ = read_model(tmp_path, factory)
+    np.testing.assert_array_equal(again.logits(X), model.logits(X))
+    with torch.no_grad():
+        model.module[1].layer.bias[0] = torch.inf
+    model.write(tmp_path, {})
+    with pytest.raises(ArtifactError, match="does not fit"):
+        read_model(tmp_path, factory)
+
+
+def test_another_model_than_the_saved_one_is_called_so(tmp_path):
+    a_model("own:net", own_factory).write(tmp_path, {})
+    with pytest.raises(ArtifactError, match="that was named is not 'own:net'"):
+        read_model(tmp_path, BUILT_IN["mlp"])
+    with pytest.raises(DataError, match="images"):
+        read_model(tmp_path, BUILT_IN["resnet20"])
 
 
 def test_a_linear_head_is_read_as_one(tmp_path):

@@ -74,7 +74,14 @@ class Bench(ABC):
         How to search; the bench keeps them with the held-out loss chosen.
     constraints
         Limits on other objectives; a post-hoc bias is tuned under their first penalty only.
+
+    Attributes
+    ----------
+    default_ridge
+        Ridge, or weight decay of a network, where none is named.
     """
+
+    default_ridge: float = DEFAULT_RIDGE
 
     def __init__(
         self,
@@ -93,7 +100,7 @@ class Bench(ABC):
         self.settings = settings.for_data(self._held_out_observations(), len(constraints) > 0)
 
     @abstractmethod
-    def best_start(self, ridge: float = DEFAULT_RIDGE) -> LossDesign:
+    def best_start(self, ridge: float | None = None) -> LossDesign:
         """Of the losses that are consistent with the objective, where a search should start."""
 
     @abstractmethod
@@ -108,12 +115,17 @@ class Bench(ABC):
 
     @abstractmethod
     def train_preset(
-        self, preset_name: str, name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+        self,
+        preset_name: str,
+        name: str,
+        tuned: Sequence[str] = (),
+        ridge: float | None = None,
     ) -> TrainedHead:
         """Train with a closed-form loss whose strengths are tuned on the folds."""
 
-    def start(self, name: str, ridge: float = DEFAULT_RIDGE, **arguments: float) -> LossDesign:
+    def start(self, name: str, ridge: float | None = None, **arguments: float) -> LossDesign:
         """The preset ``name`` on this data, with a ridge to start from."""
+        ridge = self.default_ridge if ridge is None else ridge
         return replace(preset(name, self.counts, **arguments), ridge=ridge)
 
     def held_out_risk(self) -> HeldOutRisk:

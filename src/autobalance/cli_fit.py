@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -228,14 +228,11 @@ def _fit_into(
     from autobalance.runs.folder import METRICS_FILE
     from autobalance.storage import folder_written_at_once
 
-    checkpoints = None
+    kept: AbstractContextManager[Path | None] = nullcontext()
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(table.source))
-        checkpoints.begin(resume, watch)
-    with (
-        folder_written_at_once(folder, marker=METRICS_FILE) as fresh,
-        nullcontext() if checkpoints is None else checkpoints.for_an_interruption(watch) as beside,
-    ):
+        kept = checkpoints.for_an_interruption(resume, watch)
+    with folder_written_at_once(folder, marker=METRICS_FILE) as fresh, kept as beside:
         run = fit_table(table, request, watch, beside)
         run.write(fresh)
     return run

@@ -181,14 +181,16 @@ class LinearModel(Model):
         Raises
         ------
         ArtifactError
-            As :meth:`SavedParts.read`, and if the files hold no linear head or do not fit.
+            As :meth:`SavedParts.read`, and if the files hold no linear head, do not fit, or hold a
+            number that is not finite.
         """
         saved = SavedParts.read(folder)
         nothing = np.empty(0)
         coef = saved.tensors.get("coef", nothing)
         intercept = saved.tensors.get("intercept", nothing)
         shape = (len(saved.classes), saved.n_features)
-        if coef.shape != shape or intercept.shape != shape[:1]:
+        fitting = coef.shape == shape and intercept.shape == shape[:1]
+        if not (fitting and np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ArtifactError(misfit(folder))
         model = cls(saved.classes, coef, intercept, saved.temperature, saved.calibration)
         return model, saved.extra
@@ -213,8 +215,7 @@ class SavedParts:
         Raises
         ------
         ArtifactError
-            If a file is missing, damaged or newer than this version, or holds a number that is not
-            finite.
+            If a file is missing, damaged or newer than this version.
         """
         path, weights = Path(folder) / JSON_FILE, Path(folder) / WEIGHTS_FILE
         try:
@@ -242,8 +243,7 @@ class SavedParts:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path} is damaged ({error!r}); restore it") from error
-        finite = all(np.isfinite(array).all() for array in tensors.values())
-        if not (finite and 0 < temperature < np.inf):
+        if not 0 < temperature < np.inf:
             raise ArtifactError(misfit(folder))
         return parts
 

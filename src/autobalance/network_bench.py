@@ -12,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor, nn
 
-from autobalance.bench import CLOSED_FORM, DEFAULT_RIDGE, DESIGNED, Bench, TrainedHead
+from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
-from autobalance.models.factory import Factory, model_factory
+from autobalance.models.factory import Factory, check_factory, model_factory
 from autobalance.models.standardise import Standardise
 from autobalance.network_model import NetworkModel, tabular_network
 from autobalance.objectives import BoundObjective
@@ -80,6 +81,10 @@ class NetworkSettings:
     device: str | None = None
     checkpoints: Path | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str):
+            check_factory(self.model, "a function of the shape of one example and K")
+
     @property
     def name(self) -> str:
         """What is said of the model."""
@@ -125,7 +130,8 @@ class NetworkBench(Bench):
     ) -> None:
         super().__init__(y, g, sample_weight, counts, folds, objective, settings)
         self.network, self.seed = network, seed
-        self._factory = network.factory
+        self.default_ridge = network.training.weight_decay
+        self._factory, self._name = network.factory, network.name
         self._device = default_device(network.device)
         self._common_scale = not standardise
         self._features = torch.from_numpy(np.array(features, dtype=np.float32))
@@ -140,7 +146,7 @@ class NetworkBench(Bench):
         self._held_out = torch.from_numpy(folds.row)
         self._known: dict[str, Float[ndarray, "M K"]] = {}
 
-    def best_start(self, ridge: float = DEFAULT_RIDGE) -> LossDesign:
+    def best_start(self, ridge: float | None = None) -> LossDesign:
         """The first of the losses that are consistent with the objective, without trying any."""
         return self.start(default_starts(self.objective.objective)[0], ridge)
 
@@ -188,6 +194,7 @@ class NetworkBench(Bench):
         first, last = (
             torch.from_numpy(self._split_logits(tried)) for tried in (space.start, design)
         )
+        start_value = float(risk(first).objective)
         gain = paired_gain(risk, first, last)
         moves = len(search.history)
         refused = sum(bool(move.refused) for move in search.history)
@@ -209,13 +216,18 @@ class NetworkBench(Bench):
             (*(_evaluation(move, space) for move in search.history), end),
             status,
             message,
+            start_value=start_value,
             gain=gain.value,
             gain_standard_error=gain.standard_error,
         )
         return self._retrained(result, name, kind, space.degrees_of_freedom, started)
 
     def train_preset(
-        self, preset_name: str, name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+        self,
+        preset_name: str,
+        name: str,
+        tuned: Sequence[str] = (),
+        ridge: float | None = None,
     ) -> TrainedHead:
         """Train with a closed form, each of its strengths the best of a few on the split."""
         started = time.perf_counter()
@@ -232,7 +244,7 @@ class NetworkBench(Bench):
         return self._retrained(best, name, CLOSED_FORM, len(tuned), started)
 
     def _tried(
-        self, preset_name: str, arguments: Mapping[str, float], ridge: float
+        self, preset_name: str, arguments: Mapping[str, float], ridge: float | None
     ) -> SearchResult:
         """A closed form on the split."""
         design = self.start(preset_name, ridge, **arguments)
@@ -308,7 +320,7 @@ class NetworkBench(Bench):
         model = NetworkModel(
             self.counts.classes,
             training.model.cpu().eval(),
-            self.network.name,
+            self._name,
             self._features.shape[1],
             np.zeros(self.counts.n_classes),
             result.best.temperature,
@@ -349,7 +361,11 @@ def _evaluation(move: AlphaStep, space: SearchSpace) -> Evaluation:
 
 
 def _path_of(factory: Any) -> str:
-    return f"{factory.__module__}:{factory.__qualname__}"
+    """Where a factory's code lies; of a partial function, the whole one's."""
+    while isinstance(factory, partial):
+        factory = factory.func
+    named = factory if hasattr(factory, "__qualname__") else type(factory)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _mark(design: LossDesign) -> str:

@@ -96,7 +96,9 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
     ------
     ArtifactError
         If a file is missing, damaged, newer than this version or does not fit the other, or the
-        user's own code is needed.
+        user's own code is needed or makes another model than the saved one.
+    DataError
+        If the user's own code fails.
     """
     saved = SavedParts.read(folder)
     if "model" not in saved.document:
@@ -114,12 +116,21 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
         if key.startswith(_PREFIX)
     }
     bias = saved.tensors.get(_BIAS, np.empty(0))
+    own = factory is not BUILT_IN.get(name)
     try:
         module = tabular_network(factory, Standardise(saved.n_features), len(saved.classes))
         module.load_state_dict(state)
     except (DataError, RuntimeError) as error:
-        raise ArtifactError(misfit(folder)) from error
-    if bias.shape != (len(saved.classes),):
+        if own and isinstance(error, DataError):
+            raise  # it says what their code does wrong
+        why = (
+            f"the model that was named is not {name!r}, which is saved in {folder}, or its code "
+            "has changed; name that model as it was"
+        )
+        raise ArtifactError(why if own else misfit(folder)) from error
+    # a buffer may be infinite, as a mask is
+    sound = all(bool(torch.isfinite(each).all()) for each in module.parameters())
+    if bias.shape != (len(saved.classes),) or not (sound and np.isfinite(bias).all()):
         raise ArtifactError(misfit(folder))
     model = NetworkModel(
         saved.classes,

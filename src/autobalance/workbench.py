@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from autobalance.bench import CLOSED_FORM, DEFAULT_RIDGE, DESIGNED, Bench, TrainedHead
+from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
 from autobalance.counts import Counts
 from autobalance.data.features import FeatureMatrix
 from autobalance.design import LossDesign
@@ -70,7 +70,7 @@ class Workbench(Bench):
 
         self._tuned: dict[tuple[str, tuple[str, ...], float], SearchResult] = {}
 
-    def best_start(self, ridge: float = DEFAULT_RIDGE) -> LossDesign:
+    def best_start(self, ridge: float | None = None) -> LossDesign:
         """Of the losses that are consistent with the objective, the best on the folds.
 
         Each has its ridge tuned; see :func:`default_starts`.
@@ -100,7 +100,7 @@ class Workbench(Bench):
         return self._retrained(result, name, kind, space.degrees_of_freedom)
 
     def tune_preset(
-        self, preset_name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+        self, preset_name: str, tuned: Sequence[str] = (), ridge: float | None = None
     ) -> SearchResult:
         """Tune the ridge of a closed-form loss on the folds, for the objective.
 
@@ -108,7 +108,7 @@ class Workbench(Bench):
         ``("additive",)`` tunes τ of a logit adjustment, ``("multiplicative",)`` γ of a CDT or VS.
         Results are kept: the start of a search is also one of its rivals.
         """
-        key = (preset_name, tuple(tuned), ridge)
+        key = (preset_name, tuple(tuned), self.default_ridge if ridge is None else ridge)
         if key not in self._tuned:
             self._tuned[key] = exact_search(
                 self.problem(self._preset_space(*key)),
@@ -118,7 +118,11 @@ class Workbench(Bench):
         return self._tuned[key]
 
     def train_preset(
-        self, preset_name: str, name: str, tuned: Sequence[str] = (), ridge: float = DEFAULT_RIDGE
+        self,
+        preset_name: str,
+        name: str,
+        tuned: Sequence[str] = (),
+        ridge: float | None = None,
     ) -> TrainedHead:
         """Train with a closed-form loss tuned by :meth:`tune_preset`."""
         result = self.tune_preset(preset_name, tuned, ridge)

@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from autobalance.contest.procedure import Procedure, TrainingData
-from autobalance.errors import DesignError, ObjectiveError
+from autobalance.errors import DataError, DesignError, ObjectiveError
 from autobalance.losses.presets import preset
+from autobalance.network_bench import NetworkSettings
 from autobalance.objectives import Objective
+from autobalance.training.settings import TrainingSettings
 
 
 def test_a_part_keeps_labels_weights_and_units_together(data):
@@ -44,6 +47,28 @@ def test_a_saved_design_starts_on_other_counts_but_not_on_other_classes(data, ma
     other = make_data((30, 20))
     with pytest.raises(DesignError, match="other classes or groups"):
         from_design.space(from_design.bench(other))
+
+
+def test_a_network_has_the_weight_decay_of_its_training_whatever_the_start(data, procedure):
+    design = replace(preset("cdt", data.counts, gamma=0.3), ridge=0.7)
+    training = TrainingSettings(epochs=2, weight_decay=0.03)
+    network = NetworkSettings("linear", training)
+    for start in (design, "cdt", "auto"):
+        of_network = replace(procedure, start=start, ridge=0.2, network=network)
+        assert of_network.space(of_network.bench(data)).start.ridge == 0.03
+
+
+@pytest.mark.parametrize("cv", [0, 1, -3])
+def test_a_network_needs_a_split(data, procedure, cv):
+    with pytest.raises(DataError, match=f"cv is {cv}; use at least 2"):
+        replace(procedure, cv=cv, network=NetworkSettings("linear")).check(data.counts)
+
+
+def test_the_weight_decay_of_ones_own_optimizer_is_not_searched(data, procedure):
+    training = TrainingSettings(optimizer=torch.optim.AdamW)
+    network = NetworkSettings("linear", training)
+    with pytest.raises(DataError, match="weight decay of its default optimizer"):
+        replace(procedure, parameters=("additive", "ridge"), network=network).check(data.counts)
 
 
 def test_a_cell_that_a_part_lacks_is_dropped_there_but_refused_in_the_whole():

@@ -1,11 +1,13 @@
 """What an interrupted fit leaves behind, and when it is gone on with."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from autobalance.errors import ArtifactError, SearchError
-from autobalance.runs.checkpoints import RunCheckpoints
+from autobalance.errors import ArtifactError, DataError, SearchError
+from autobalance.runs.checkpoints import FORMAT, RunCheckpoints
 from autobalance.runs.columns import Columns
 from autobalance.runs.fit import FitRequest
 from autobalance.runs.watch import Watch
@@ -28,15 +30,27 @@ def table(tmp_path):
     return path
 
 
-def begun(tmp_path, table, resume=False, request=REQUEST):
+def entered(tmp_path, table, resume=False, request=REQUEST):
     checkpoints, watch = RunCheckpoints(tmp_path / "out", request, table), Listener()
-    checkpoints.begin(resume, watch)
-    return checkpoints, watch.said
+    return checkpoints.for_an_interruption(resume, watch), watch.said
+
+
+def interrupted(tmp_path, table, error=KeyboardInterrupt, saves=True):
+    """The folder of a fit that was left after an epoch, or before."""
+    context, said = entered(tmp_path, table)
+    folder = context.__enter__()
+    assert json.loads((folder / "fit.json").read_text())["format"] == FORMAT
+    if saves:
+        (folder / "part-1").mkdir()
+        (folder / "part-1/checkpoint-000001.checkpoint").write_bytes(b"")
+    with pytest.raises(error):
+        context.__exit__(error, error(), None)
+    return folder, said
 
 
 def test_they_lie_beside_the_output_until_it_is_written(tmp_path, table):
-    checkpoints, said = begun(tmp_path, table)
-    with checkpoints.for_an_interruption(Watch()) as folder:
+    context, said = entered(tmp_path, table)
+    with context as folder:
         assert folder == tmp_path / "out.checkpoints"
         assert folder.is_dir()
     assert not folder.exists()
@@ -45,44 +59,106 @@ def test_they_lie_beside_the_output_until_it_is_written(tmp_path, table):
 
 @pytest.mark.parametrize(
     ("error", "kept"),
-    [(ArtifactError("full"), True), (KeyboardInterrupt(), True), (SearchError("nan"), False)],
-    ids=repr,
+    [(ArtifactError, True), (KeyboardInterrupt, True), (MemoryError, True), (SearchError, False)],
 )
 def test_they_stay_where_a_fit_may_be_gone_on_with(tmp_path, table, error, kept):
-    checkpoints, _ = begun(tmp_path, table)
-    with pytest.raises(type(error)), checkpoints.for_an_interruption(Watch()):
-        raise error
-    assert checkpoints.folder.exists() == kept
+    folder, said = interrupted(tmp_path, table, error)
+    assert folder.exists() == kept
+    assert any("--resume" in sentence for sentence in said) == (error is KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("error", [ArtifactError, KeyboardInterrupt, MemoryError, SearchError])
+def test_a_folder_without_a_checkpoint_never_stays(tmp_path, table, error):
+    folder, said = interrupted(tmp_path, table, error, saves=False)
+    assert not folder.exists()
+    assert said == []
 
 
 def test_an_interrupted_fit_is_gone_on_with_on_request_only(tmp_path, table):
-    first, _ = begun(tmp_path, table)
-    (first.folder / "part-1").mkdir()
-    with pytest.raises(ArtifactError, match="add --resume"):
-        begun(tmp_path, table)
-    again, said = begun(tmp_path, table, resume=True)
-    assert (again.folder / "part-1").exists()
-    assert said == [f"Going on with the fit in {again.folder}."]
+    folder, _ = interrupted(tmp_path, table)
+    with pytest.raises(ArtifactError, match="add --resume"), entered(tmp_path, table)[0]:
+        pass
+    context, said = entered(tmp_path, table, resume=True, request=replace(REQUEST, jobs=2))
+    with context:
+        assert (folder / "part-1").exists()
+        assert said == [f"Going on with the fit in {folder}."]
+    assert not folder.exists()
 
 
 def test_with_nothing_to_resume_it_starts_anew_and_says_so(tmp_path, table):
-    checkpoints, said = begun(tmp_path, table, resume=True)
-    assert checkpoints.folder.is_dir()
+    context, said = entered(tmp_path, table, resume=True)
+    with context as folder:
+        assert folder.is_dir()
     assert "no interrupted fit" in said[0]
 
 
+def test_a_fit_that_was_killed_before_its_first_checkpoint_is_no_hindrance(tmp_path, table):
+    folder = tmp_path / "out.checkpoints"
+    folder.mkdir()
+    (folder / "fit.json").write_text(json.dumps({"format": FORMAT, "version": 1, "mark": "other"}))
+    with entered(tmp_path, table)[0]:
+        assert json.loads((folder / "fit.json").read_text())["mark"] != "other"
+
+
+def test_a_folder_that_no_fit_has_made_is_left_alone(tmp_path, table):
+    mine = tmp_path / "out.checkpoints/mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    for resume in (False, True):
+        with (
+            pytest.raises(ArtifactError, match=r"holds files but no fit\.json"),
+            entered(tmp_path, table, resume)[0],
+        ):
+            pass
+    assert mine.read_text() == "precious"
+
+
+def test_the_folder_one_is_in_has_a_name_too(tmp_path, table, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert RunCheckpoints(Path("."), REQUEST, table).folder == tmp_path / "work.checkpoints"
+
+
 def test_other_settings_or_another_table_are_no_continuation(tmp_path, table):
-    begun(tmp_path, table)
-    with pytest.raises(ArtifactError, match="other settings"):
-        begun(tmp_path, table, resume=True, request=replace(REQUEST, seed=1))
+    interrupted(tmp_path, table)
+    with (
+        pytest.raises(ArtifactError, match="other settings"),
+        entered(tmp_path, table, resume=True, request=replace(REQUEST, seed=1))[0],
+    ):
+        pass
     table.write_text("x,y\n2,a\n")
-    with pytest.raises(ArtifactError, match="another table"):
-        begun(tmp_path, table, resume=True)
+    with (
+        pytest.raises(ArtifactError, match="another table"),
+        entered(tmp_path, table, resume=True)[0],
+    ):
+        pass
+
+
+def test_changed_code_of_a_model_is_no_continuation(tmp_path, table, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "changing_networks.py"
+    source.write_text("def small(shape, n_classes): ...\n")
+    request = replace(REQUEST, model="changing_networks:small")
+    assert RunCheckpoints(tmp_path / "out", request, table)._mark == (
+        RunCheckpoints(tmp_path / "out", request, table)._mark
+    )
+    before = RunCheckpoints(tmp_path / "out", request, table)._mark
+    source.write_text("def small(shape, n_classes): return None\n")
+    assert RunCheckpoints(tmp_path / "out", request, table)._mark != before
+
+
+def test_a_model_that_there_is_not_is_known_before_anything_is_made(tmp_path, table):
+    with pytest.raises(DataError, match="forest"):
+        RunCheckpoints(tmp_path / "out", replace(REQUEST, model="forest"), table)
+    assert not (tmp_path / "out.checkpoints").exists()
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": "autobalance-interrupted-fit"}'])
 def test_a_damaged_mark_is_refused(tmp_path, table, content):
-    checkpoints, _ = begun(tmp_path, table)
-    (checkpoints.folder / "fit.json").write_text(content)
-    with pytest.raises(ArtifactError, match=r"fit\.json"):
-        begun(tmp_path, table, resume=True)
+    folder, _ = interrupted(tmp_path, table)
+    (folder / "fit.json").write_text(content)
+    with (
+        pytest.raises(ArtifactError, match=r"fit\.json"),
+        entered(tmp_path, table, resume=True)[0],
+    ):
+        pass

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
-from autobalance.errors import ArtifactError, SearchError
+from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
@@ -159,6 +160,11 @@ def test_it_goes_on_from_a_checkpoint(tmp_path, stop):
         assert torch.equal(value, whole.model.state_dict()[name])
 
 
+def shifted_examples():
+    examples = examples_of()
+    return replace(examples, inputs=examples.inputs + 1)
+
+
 def wider():
     return nn.Sequential(nn.Linear(4, 7), nn.BatchNorm1d(7), nn.Tanh(), nn.Linear(7, 3))
 
@@ -172,15 +178,47 @@ def wider():
         ({"seed": 1}, "choice of training examples"),
         ({"examples": examples_of(29)}, "choice of training examples"),
         ({"additive": [0.0, -0.5, -1.1]}, "loss"),
+        ({"examples": shifted_examples()}, "set of inputs"),
         ({"model": wider()}, "model"),
     ],
-    ids=["rate", "epochs", "optimizer", "seed", "examples", "loss", "model"],
+    ids=["rate", "epochs", "optimizer", "seed", "examples", "loss", "inputs", "model"],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, other, what):
     training(epochs=EPOCHS).run(Checkpoints(tmp_path))
     message = f"the checkpoints in {tmp_path} are of a run with another {what}; give a new or empty"
     with pytest.raises(ArtifactError, match=re.escape(message)):
         training(**other).run(Checkpoints(tmp_path))
+
+
+def test_a_checkpoint_of_another_schedule_is_refused(tmp_path):
+    def steps(size):
+        return {"scheduler": lambda optimizer: lr_scheduler.StepLR(optimizer, size)}
+
+    training(**steps(2)).run(Checkpoints(tmp_path))
+    training(**steps(2)).run(Checkpoints(tmp_path))
+    with pytest.raises(ArtifactError, match="another optimizer or schedule"):
+        training(**steps(1)).run(Checkpoints(tmp_path))
+
+
+def test_a_schedule_that_watches_a_value_is_refused():
+    with pytest.raises(DataError, match="ReduceLROnPlateau needs a value to watch"):
+        training(scheduler=lr_scheduler.ReduceLROnPlateau)
+
+
+def test_weights_that_are_lost_in_the_last_step_are_named(tmp_path):
+    """The loss before that step was finite."""
+    run = training(size=30, epochs=1, learning_rate=3e38, momentum=0.0)
+    run.model[0].weight.register_hook(lambda gradient: gradient * 1e9)
+    with pytest.raises(SearchError, match="the weights are not finite in epoch 1; lower the lea"):
+        run.run(Checkpoints(tmp_path))
+    assert Checkpoints(tmp_path).load() is None
+
+
+def test_logits_that_are_not_finite_are_counted():
+    examples = examples_of()
+    examples.inputs[[3, 8]] = torch.inf
+    with pytest.raises(SearchError, match="logits of 2 of 30 examples are not finite"):
+        predict_logits(network(), examples, torch.arange(30))
 
 
 def test_a_loss_that_is_not_finite_is_named(tmp_path):

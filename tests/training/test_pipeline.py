@@ -201,6 +201,21 @@ def test_a_searched_weight_decay_serves_the_retraining():
     assert [each.param_groups[0]["weight_decay"] for each in optimizers] == [found, found]
 
 
+def test_a_searched_weight_decay_leaves_alone_what_is_not_decayed():
+    optimizers = []
+
+    def sgd(parameters):
+        weights, biases = ([p for p in parameters if (p.ndim > 1) == big] for big in (True, False))
+        groups = [{"params": biases, "weight_decay": 0.0}, {"params": weights}]
+        optimizers.append(torch.optim.SGD(groups, lr=0.05, weight_decay=0.01))
+        return optimizers[-1]
+
+    settings = TrainingSettings(2, batch_size=16, optimizer=sgd)
+    found = run(parameters=("additive", "ridge"), training=settings).design.ridge
+    for each in optimizers:
+        assert [group["weight_decay"] for group in each.param_groups] == [0.0, found]
+
+
 def test_the_same_seed_gives_the_same_bit_for_bit(result):
     random.seed(5)  # nothing of the caller's streams matters
     torch.rand(3)
@@ -277,12 +292,34 @@ G = np.tile(["a", "b"], 60)
         ((X, Y), "equalized-odds", {}, ObjectiveError, "compares groups but"),
         ((X, Y), "balanced", {"start": "best"}, DesignError, "best"),
         ((X[:61], [*Y[:60].tolist(), "cat"]), "error", {}, DataError, "has a single example"),
+        (
+            (X[:107], Y[:107]),
+            "balanced",
+            {"plan": SearchPlan(0.1)},
+            DataError,
+            "needs class 'cat', of which no example is held out; hold out more",
+        ),
     ],
-    ids=["class", "no groups", "group", "objective", "start", "single"],
+    ids=["class", "no groups", "group", "objective", "start", "single", "not held out"],
 )
 def test_what_does_not_go_together_is_known_at_once(data, objective, options, error, message):
     with pytest.raises(error, match=message):
         run(never, data, objective, **options)
+
+
+def test_a_class_that_the_objective_does_not_need_may_be_held_out_nowhere():
+    assert run(data=(X[:107], Y[:107]), objective="error", plan=SearchPlan(0.1, moves=2)).moves
+
+
+@pytest.mark.usefixtures("plain_calls")
+def test_a_model_is_made_anew_for_both_phases():
+    with pytest.raises(DataError, match="a function without arguments that makes one"):
+        run(network())
+
+
+def test_a_frozen_model_has_nothing_to_train():
+    with pytest.raises(DataError, match="no parameter of the Sequential requires a gradient"):
+        run(lambda: network().requires_grad_(False))
 
 
 def test_inputs_in_a_dict_and_groups_go_through(tmp_path):

@@ -130,7 +130,8 @@ class Procedure:
         folds of those that are consistent with the objective. If the ridge is not searched, that
         would be no fair comparison, and the first of them is taken.
     ridge
-        Where it starts, if the start has none.
+        Where that of a linear head starts, if the start has none. A network has the weight decay
+        of its training, whatever the start.
     constraints
         Limits on other objectives.
     settings
@@ -172,10 +173,17 @@ class Procedure:
             self.parametrisation,
         )
         _ = self.held_out
-        if self.network is not None and self.constraints:
+        if self.network is None:
+            return
+        if self.constraints:
             raise DataError(
                 "constraints are kept by the exact search of linear heads only; leave them or the "
                 "model out"
+            )
+        if self.network.training.optimizer is not None and "ridge" in self.parameters_used:
+            raise DataError(
+                "the ridge of a network is the weight decay of its default optimizer; leave it out "
+                "of what is searched, or the optimizer of your own"
             )
 
     @property
@@ -267,6 +275,8 @@ class Procedure:
         if self.network is None:
             return self.cv
         if isinstance(self.cv, (int, np.integer)) and not isinstance(self.cv, bool):
+            if self.cv < 2:
+                raise DataError(f"cv is {self.cv}; use at least 2 (which holds out a half)")
             return 1 / int(self.cv)
         if isinstance(self.cv, float) or (isinstance(self.cv, list) and len(self.cv) == 1):
             return self.cv
@@ -300,5 +310,7 @@ class Procedure:
         return replace(
             self.start,
             counts=counts,
-            ridge=self._ridge if self.start.ridge is None else self.start.ridge,
+            ridge=self._ridge
+            if self.network is not None or self.start.ridge is None
+            else self.start.ridge,
         )

@@ -60,10 +60,12 @@ class CG:
         the record's ``signal`` tells.
         """
         operator = draws(0)
-        length = float(right.double().norm())
-        if length == 0:
+        largest = float(right.abs().max())
+        if largest == 0:
             return Solution(torch.zeros_like(right), 0)
-        unit = (right.double() / length).to(right.dtype)  # its square may be beyond float32
+        unit = right / largest  # whose square may be beyond float32, and some devices have no other
+        length = largest * float(unit.norm())
+        unit = unit / unit.norm()
         # The first direction of conjugate gradients is the right-hand side.
         known = [operator(unit)]
         if not bool(known[0].any()) and self.damping in (0.0, AUTO):

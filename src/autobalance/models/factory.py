@@ -115,6 +115,36 @@ def model_factory(name: str) -> Factory:
     return partial(_build_imported, name, factory)
 
 
+def check_factory(model: object, kind: str) -> None:
+    """Refuse a model where what makes one is needed.
+
+    Parameters
+    ----------
+    model
+        What was given.
+    kind
+        What is needed, in words.
+
+    Raises
+    ------
+    DataError
+        If it is a module, whose weights could not be drawn again, or cannot be called.
+    """
+    if isinstance(model, nn.Module) or not callable(model):
+        raise DataError(
+            f"the model is of type {type(model).__name__}; give {kind} that makes one, since "
+            "every loss is trained from fresh weights"
+        )
+
+
+def source_file(name: str) -> Path | None:
+    """The file of the imported module that an import path names; built-in models have none."""
+    if name in BUILT_IN:
+        return None
+    file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+    return None if file is None else Path(file)
+
+
 def _build_built_in(name: str, inputs_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     taken, other = (_FEATURES, _IMAGES) if name in _KINDS[_FEATURES] else (_IMAGES, _FEATURES)
     n_dims = 1 if taken is _FEATURES else 3

@@ -7,9 +7,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import autobalance
 from autobalance.errors import ArtifactError, AutoBalanceError
+from autobalance.models.factory import model_factory, source_file
 from autobalance.runs.fit import FitRequest
 from autobalance.runs.watch import Watch
 from autobalance.storage import read_json, write_text_atomically
@@ -27,29 +30,56 @@ class RunCheckpoints:
     out
         The folder to write.
     request
-        What is asked of the fit.
+        What is asked of the fit, of a network.
     table
         The file that it is asked of.
+
+    Raises
+    ------
+    DataError
+        If the model that is asked for cannot be found.
     """
 
     def __init__(self, out: Path, request: FitRequest, table: Path) -> None:
+        out = out.resolve()
         self.folder = out.with_name(f"{out.name}.checkpoints")
-        digest = hashlib.sha256(repr(request).encode())
-        with open(table, "rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-        self._mark = digest.hexdigest()
+        self._mark = _mark(request, table)
 
-    def begin(self, resume: bool, watch: Watch) -> None:
-        """Make the folder, or go on with the one that is there if that is asked.
+    @contextmanager
+    def for_an_interruption(self, resume: bool, watch: Watch) -> Iterator[Path]:
+        """Yield the folder, new or gone on with; it stays only if it may be gone on with later.
+
+        A fit that ends, well or with an error that it would meet again, needs it no more.
 
         Raises
         ------
         ArtifactError
-            If there is an interrupted fit and ``resume`` is false, or it had other settings or
-            another table.
+            If there is an interrupted fit and ``resume`` is false, or it had other settings,
+            another table or code; if there is a folder of that name that no fit has made.
         """
+        self._begin(resume, watch)
+        try:
+            yield self.folder
+        except BaseException as error:
+            again = isinstance(error, AutoBalanceError) and not isinstance(error, ArtifactError)
+            if again or not self._interrupted():  # an ArtifactError is a full disk, say
+                self._remove()
+            elif isinstance(error, KeyboardInterrupt):
+                watch.say(
+                    f"Interrupted: repeat the command with --resume to go on; see {self.folder}."
+                )
+            raise
+        self._remove()
+
+    def _begin(self, resume: bool, watch: Watch) -> None:
         path = self.folder / _FILE
-        if not path.exists():
+        if not path.exists() and self.folder.is_dir() and any(self.folder.iterdir()):
+            raise ArtifactError(
+                f"checkpoints are kept in {self.folder}, which holds files but no {_FILE} of a "
+                "fit; move it, or name another folder to write"
+            )
+        found = _mark_in(path) if path.exists() else None
+        if not self._interrupted():
             if resume:
                 watch.say("There is no interrupted fit to resume; this one starts anew.")
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,31 +91,35 @@ class RunCheckpoints:
                 f"{self.folder} holds an interrupted fit; add --resume to go on with it, or remove "
                 "the folder"
             )
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if read_json(text, str(path), FORMAT, VERSION, ArtifactError).get("mark") != self._mark:
+        if found != self._mark:
             raise ArtifactError(
-                f"{self.folder} holds a fit with other settings or another table; repeat the "
-                "command that was interrupted, or remove the folder"
+                f"{self.folder} holds a fit with other settings, another table, or another version "
+                "of AutoBalance or of the model's code; repeat what was interrupted, or remove the "
+                "folder"
             )
         watch.say(f"Going on with the fit in {self.folder}.")
 
-    @contextmanager
-    def for_an_interruption(self, watch: Watch) -> Iterator[Path]:
-        """Yield the folder; it stays only if what happens within may be gone on with.
-
-        A fit that ends, well or with an error that it would meet again, needs it no more.
-        """
-        try:
-            yield self.folder
-        except ArtifactError:
-            raise  # a full disk, say
-        except AutoBalanceError:
-            self._remove()
-            raise
-        except KeyboardInterrupt:
-            watch.say(f"Interrupted: repeat the command with --resume to go on; see {self.folder}.")
-            raise
-        self._remove()
+    def _interrupted(self) -> bool:
+        """Whether there is anything to go on with."""
+        return next(self.folder.rglob("*.checkpoint"), None) is not None
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _mark(request: FitRequest, table: Path) -> str:
+    """Tells fits apart that cannot go on from each other's checkpoints."""
+    asked = replace(request, jobs=1)  # how many at once changes nothing
+    digest = hashlib.sha256(f"{autobalance.__version__} {asked!r}".encode())
+    if request.model is not None:
+        model_factory(request.model)
+        source = source_file(request.model)
+        digest.update(b"" if source is None else source.read_bytes())
+    with open(table, "rb") as stream:
+        digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _mark_in(path: Path) -> object:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return read_json(text, str(path), FORMAT, VERSION, ArtifactError).get("mark")

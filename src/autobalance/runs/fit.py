@@ -213,6 +213,7 @@ def fit_table(
             methods,
             examples,
             start if ours.result.status == START_KEPT else None,
+            space.search_ridge,
         ),
         "basis": basis,
         "methods": methods,
@@ -298,7 +299,7 @@ def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, A
         "held_out_loss": settings.held_out_loss,
         "sharpness": settings.sharpness_used,
         "shrinkage": settings.shrinkage,
-        "start_value": result.history[0].objective,
+        "start_value": result.start_value,
         "value": result.value,
     }
 

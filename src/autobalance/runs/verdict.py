@@ -29,6 +29,7 @@ def verdict_entry(
     methods: Sequence[Method],
     examples: int,
     kept_start: str | None = None,
+    ridge_tuned: bool = True,
 ) -> dict[str, Any]:
     """The verdict as the metrics hold it: a headline, further sentences, and the evidence.
 
@@ -41,14 +42,14 @@ def verdict_entry(
     basis, methods, examples
         Where the errors of the entries of the metrics were measured, the entries, and on how many
         examples.
-    kept_start
-        What the search started from, if it found nothing better.
+    kept_start, ridge_tuned
+        What the search started from, if it found nothing better, and whether it tuned the ridge.
     """
     by_name = {method["name"]: method for method in methods}
     sentences = [
         _without_verdict(note, basis) if reached is None else _evidence(reached, objective),
         _on_test(reached, by_name, examples) if basis == TEST_SPLIT else "",
-        "" if kept_start is None else _start_kept(kept_start),
+        "" if kept_start is None else _start_kept(kept_start, ridge_tuned),
     ]
     return {
         "headline": _headline(objective, by_name, reached),
@@ -138,10 +139,11 @@ def _without_verdict(note: str, basis: str) -> str:
     return f"{sentence} The figures come from the folds that chose the loss and flatter it."
 
 
-def _start_kept(start: str) -> str:
+def _start_kept(start: str, ridge_tuned: bool) -> str:
+    tuned = ", with its ridge tuned" if ridge_tuned else ""
     return (
-        f"The designed loss is the one that the search started from ({start}), with its ridge "
-        "tuned: no other stood out on the folds."
+        f"The designed loss is the one that the search started from ({start}){tuned}: no other "
+        "stood out on held-out examples."
     )
 
 

@@ -49,6 +49,7 @@ from autobalance.search.alpha import (
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
 from autobalance.search.running_objective import RunningObjective
+from autobalance.search.weight_decay import WeightDecay
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -124,13 +125,11 @@ class OnlineSearch:
             )
         if "ridge" in parameters and trained_by is None:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
-        self.model, self.loss, self.trained_by = model, loss, trained_by
+        self.model, self.loss = model, loss
         self.settings = OnlineSettings() if settings is None else settings
-        decays = [float(group["weight_decay"]) for group in self._decaying()]
-        largest = max([*decays, RIDGE_FLOOR])
-        self._decay_shares = [decay / largest for decay in decays]
-        given = (loss.design.ridge or RIDGE_FLOOR) if trained_by is None else largest
-        start = replace(loss.design, ridge=given)
+        self._decay = None if trained_by is None else WeightDecay(trained_by)
+        decay = loss.design.ridge or RIDGE_FLOOR if self._decay is None else self._decay.largest
+        start = replace(loss.design, ridge=decay)
         self.space = SearchSpace.build(
             start, parameters, dictionary, parametrisation, held_out_share
         )
@@ -296,26 +295,15 @@ class OnlineSearch:
         values = self.alpha.values
         for name in ("weight", "additive", "multiplicative"):
             getattr(self.loss, name).copy_(getattr(values, name))
-        if self.space.search_ridge and self.trained_by is not None:
-            groups = self._decaying() or self.trained_by.param_groups
-            shares = self._decay_shares or [1.0] * len(groups)
-            for group, share in zip(groups, shares, strict=True):
-                group["weight_decay"] = share * float(values.ridge)
-
-    def _decaying(self) -> list[dict[str, Any]]:
-        """Groups of the model's optimizer that have a weight decay."""
-        groups = [] if self.trained_by is None else self.trained_by.param_groups
-        return [group for group in groups if group.get("weight_decay", 0.0) > 0]
+        if self.space.search_ridge and self._decay is not None:
+            self._decay.set(float(values.ridge))
 
     def _weight_decay(self) -> float | Float[Tensor, "P"]:
         """Of every trainable parameter; one number where it is the same for all."""
-        own = {
-            id(parameter): float(group["weight_decay"])
-            for group in self._decaying()
-            for parameter in group["params"]
-        }
+        if self._decay is None:
+            return 0.0
         trained = [p for p in unwrap(self.model).parameters() if p.requires_grad]
-        decays = [own.get(id(parameter), 0.0) for parameter in trained]
+        decays = self._decay.of(trained)
         if len(set(decays)) == 1:
             return decays[0]
         theta = Network(self.model).theta

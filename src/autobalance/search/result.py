@@ -51,7 +51,8 @@ class SearchResult:
     message
         The status in words, with what to change if anything.
     history
-        Every evaluation in order; the first is the start.
+        Every evaluation in order; the first is the start. Of a network, the moves of its loss and
+        then the design found.
     held_out_logits
         Plain logits of the held-out examples at the best design, shape (M, K), with
         ``held_out_rows`` naming the examples.
@@ -68,6 +69,11 @@ class SearchResult:
     held_out_logits: Float[ndarray, "M K"]
     held_out_rows: ndarray
     statistics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def start_value(self) -> float:
+        """Held-out objective of the start, measured as :attr:`value` is."""
+        return float(self.statistics.get("start_value", self.history[0].objective))
 
     @property
     def best(self) -> Evaluation:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,19 @@ class Examples:
         if self.groups is None:
             return np.asarray(self.targets.numpy())
         return np.asarray((self.targets * len(self.group_labels or ()) + self.groups).numpy())
+
+    @cached_property
+    def inputs_digest(self) -> str:
+        """Digest of inputs in memory; of a ``Dataset``, only what kind it is and how long."""
+        if isinstance(self.inputs, Dataset):
+            return f"{type(self.inputs).__qualname__} of {len(self)}"
+        digest = hashlib.sha256()
+        for leaf in _leaves(self.inputs):
+            digest.update(f"{leaf.dtype} {tuple(leaf.shape)}".encode())
+            # as bytes, since NumPy has not every dtype
+            flat = leaf.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
 
     def batch(self, index: Integer[Tensor, "B"]) -> Batch:
         """The examples at these positions."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from autobalance.batches import Batch, logits_of, model_arguments
-from autobalance.errors import ArtifactError, SearchError
+from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
 from autobalance.training.examples import Examples
+from autobalance.training.origin import described, described_optimizer
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
 
@@ -85,7 +87,7 @@ class Training:
         self.origin = {
             "model": str([(name, *each.shape) for name, each in model.state_dict().items()]),
             "choice of training examples": batches.origin,
-            "optimizer or schedule": _described(settings, self.optimizer),
+            "optimizer or schedule": described_optimizer(settings, self.optimizer),
             # four digits, which every processor computes alike
             "loss": " ".join(
                 f"{x:.4g}" for table in loss.buffers() for x in table.flatten().tolist()
@@ -94,6 +96,14 @@ class Training:
         self._by_epoch = settings.scheduler is not None
         if settings.scheduler is not None:
             self.schedule = settings.scheduler(self.optimizer)
+            if isinstance(self.schedule, ReduceLROnPlateau):
+                raise DataError(
+                    "ReduceLROnPlateau needs a value to watch, and training watches none; use a "
+                    "schedule that follows from the epoch, or the built-in cosine"
+                )
+            self.origin["optimizer or schedule"] += (
+                f" {type(self.schedule).__qualname__} {described(self.schedule.state_dict())}"
+            )
         else:
             steps = settings.epochs * len(batches)
             self.schedule = settings.make_schedule(self.optimizer, steps)
@@ -112,6 +122,8 @@ class Training:
         ArtifactError
             If a checkpoint cannot be written, none can be read, or it is of another run.
         """
+        if checkpoints is not None:
+            self.origin["set of inputs"] = self.batches.inputs_digest
         found = None if checkpoints is None else checkpoints.load()
         if checkpoints is not None and found is not None:
             self._refuse_other_origin(found[1].get("origin", {}), checkpoints.folder)
@@ -145,10 +157,13 @@ class Training:
         if self._by_epoch:
             self.schedule.step()
         mean = float(total) / count
-        if not math.isfinite(mean):
+        # The weights are a step further than the loss.
+        sound = all(bool(torch.isfinite(each).all()) for each in self.model.parameters())
+        if not (math.isfinite(mean) and sound):
+            what = "the weights are" if math.isfinite(mean) else "the training loss is"
             raise SearchError(
-                f"the training loss is not finite in epoch {number}; lower the learning rate "
-                f"({rate:.2g} now) or lengthen its warm-up"
+                f"{what} not finite in epoch {number}; lower the learning rate ({rate:.2g} now) or "
+                "lengthen its warm-up"
             )
         return Epoch(number, rate, mean, None if self.monitor is None else self.monitor())
 
@@ -187,12 +202,6 @@ class Training:
                 )
 
 
-def _described(settings: TrainingSettings, optimizer: torch.optim.Optimizer) -> str:
-    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    plain = replace(settings, optimizer=None, scheduler=None)
-    return f"{plain} {type(optimizer).__name__} {groups}"
-
-
 def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:
     """Logits of a batch."""
     positional, named = model_arguments(batch.inputs)
@@ -203,7 +212,13 @@ def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:
 def predict_logits(
     model: nn.Module, examples: Examples, index: Tensor, size: int = _EVALUATED_AT_ONCE
 ) -> Float[Tensor, "M K"]:
-    """Logits of examples in evaluation mode, on the CPU; the model's mode stays."""
+    """Logits of examples in evaluation mode, on the CPU; the model's mode stays.
+
+    Raises
+    ------
+    SearchError
+        If one is not finite.
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -214,4 +229,11 @@ def predict_logits(
         ]
     finally:
         model.train(training)
-    return torch.cat(parts)
+    logits = torch.cat(parts)
+    unsound = int((~torch.isfinite(logits).all(1)).sum())
+    if unsound:
+        raise SearchError(
+            f"the model's logits of {unsound} of {len(logits)} examples are not finite; lower the "
+            "learning rate, or look for inputs that are not finite"
+        )
+    return logits

@@ -20,19 +20,22 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from autobalance.design import LossDesign
 from autobalance.errors import DataError
-from autobalance.evaluation import Evaluation, Evaluator, cell_errors, measurable_objectives
-from autobalance.labels import Label
+from autobalance.evaluation import Evaluation, cell_errors
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
-from autobalance.objectives import Objective
+from autobalance.models.factory import check_factory
+from autobalance.objectives import BoundObjective, Objective
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
+from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
 from autobalance.training.checkpoint import Checkpoints
+from autobalance.training.evaluate import coded_alike, evaluate
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
+from autobalance.training.origin import described
 from autobalance.training.sampling import ShuffledBatches, StratifiedBatches
 from autobalance.training.settings import TrainingSettings
 
@@ -174,6 +177,7 @@ def search_and_retrain(
     ArtifactError
         If checkpoints cannot be written or read.
     """
+    check_factory(model_factory, "a function without arguments")
     training = TrainingSettings() if training is None else training
     plan = SearchPlan() if plan is None else plan
     where = default_device(device)
@@ -183,8 +187,9 @@ def search_and_retrain(
     with own_randomness(where):
         examples = Examples.of(train_data).to(where)
         tested = None if test_data is None else coded_alike(test_data, examples)
-        parsed.bind(examples.counts)
+        bound = parsed.bind(examples.counts)
         train, held_out = split(examples, plan.held_out, seed)
+        check_held_out(bound, examples, held_out, plan)
         first = starting_design(start, parsed, examples)
 
         def fresh(index: Tensor, design: LossDesign) -> Training:
@@ -208,8 +213,7 @@ def search_and_retrain(
         searched = time.perf_counter()
         retraining = fresh(torch.arange(len(examples)), design)
         if "ridge" in parameters:
-            for group in retraining.optimizer.param_groups:
-                group["weight_decay"] = design.ridge
+            WeightDecay(retraining.optimizer).set(float(design.ridge or 0.0))
         retraining.run(_in(folder, RETRAINING), _reporting(progress, RETRAINING))
         ended = time.perf_counter()
         model = retraining.model.eval()
@@ -234,6 +238,29 @@ def split(examples: Examples, share: float, seed: int) -> tuple[Tensor, Tensor]:
         float(share), y[:, None], y, y, examples.cells, counts, np.ones(len(y)), seed
     )
     return torch.from_numpy(np.flatnonzero(folds.train[0])), torch.from_numpy(folds.row)
+
+
+def check_held_out(
+    objective: BoundObjective, examples: Examples, held_out: Tensor, plan: SearchPlan
+) -> None:
+    """Refuse a split that cannot measure the objective.
+
+    Raises
+    ------
+    DataError
+        If no example is held out of a class, or of a class in a group, that the objective needs.
+    """
+    counts = examples.counts
+    held = np.bincount(examples.cells[held_out.numpy()], minlength=counts.values.size)
+    seen = (held > 0).reshape(counts.values.shape)
+    lacking = np.argwhere(objective.objective.lacking(seen, objective.positive) & objective.present)
+    if len(lacking):
+        k, j = (int(code) for code in lacking[0])
+        raise DataError(
+            f"objective {str(objective.objective)!r} needs {counts.cell_name(k, j)}, of which no "
+            f"example is held out; hold out more (held_out is {plan.held_out:g}), or leave its "
+            f"{counts.values[k, j]:g} examples out"
+        )
 
 
 def starting_design(
@@ -304,10 +331,10 @@ def add_search(
         trained_by=training.optimizer,
     )
 
-    plain = [value for value in vars(settings).values() if isinstance(value, int | float | str)]
+    course = {name: described(value) for name, value in vars(settings).items()}
     training.origin["search"] = (
         f"{objective} {objective.positive_class} {parameters} {dictionary} {parametrisation} "
-        f"{plan.batch_size} {[f'{v:.4g}' if isinstance(v, float) else v for v in plain]}"
+        f"{plan.batch_size} {course}"
     )
     shape = examples.counts.values.shape
     y = examples.targets[held_out].numpy()
@@ -320,55 +347,6 @@ def add_search(
 
     training.monitor = errors
     return training.search
-
-
-def evaluate(
-    model: nn.Module, data: Any, trained_on: Examples, objective: Objective, device: torch.device
-) -> Evaluation:
-    """Errors on other examples, whose labels must be among those that were trained on."""
-    examples = coded_alike(data, trained_on).to(device)
-    counts = trained_on.counts
-    evaluator = Evaluator(
-        examples.targets.numpy(),
-        None if examples.groups is None else examples.groups.numpy(),
-        counts,
-        objective.bind(counts),
-        measurable_objectives(counts, objective.positive_class),
-    )
-    logits = predict_logits(model, examples, torch.arange(len(examples)))
-    return evaluator.evaluate(logits.argmax(1).numpy())
-
-
-def coded_alike(data: Any, trained_on: Examples) -> Examples:
-    """Other examples, with the codes of those that were trained on.
-
-    Raises
-    ------
-    DataError
-        If a label is not among theirs, or there are no groups although they have some.
-    """
-    examples = Examples.of(data)
-    classes, labels = trained_on.classes, trained_on.group_labels
-    y = _codes(examples.targets, examples.classes, classes, "class")
-    if labels is None:
-        return Examples(examples.inputs, y, None, classes)
-    if examples.groups is None or examples.group_labels is None:
-        raise DataError("the test data has no groups but the training data has; give them")
-    g = _codes(examples.groups, examples.group_labels, labels, "group")
-    return Examples(examples.inputs, y, g, classes, labels)
-
-
-def _codes(
-    codes: Integer[Tensor, "N"], labels: Sequence[Label], known: Sequence[Label], kind: str
-) -> Integer[Tensor, "N"]:
-    code_of = {label: code for code, label in enumerate(known)}
-    unknown = [label for label in labels if label not in code_of]
-    if unknown:
-        raise DataError(
-            f"the test data has {kind} {unknown[0]!r}, which the training data has not; leave its "
-            "examples out"
-        )
-    return torch.tensor([code_of[label] for label in labels])[codes]
 
 
 def default_device(device: str | torch.device | None) -> torch.device:

@@ -45,6 +45,11 @@ class ShuffledBatches:
         digest = hashlib.sha256(np.stack([index, self._examples.cells[index]]).tobytes())
         return f"{digest.hexdigest()[:16]} by {self._size} from {self._generator.initial_seed()}"
 
+    @property
+    def inputs_digest(self) -> str:
+        """Digest of all inputs, as far as they are in memory."""
+        return self._examples.inputs_digest
+
     def __len__(self) -> int:
         whole, rest = divmod(len(self._index), self._size)
         return whole + (rest > 1 or whole == 0)

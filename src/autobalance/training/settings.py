@@ -41,7 +41,8 @@ class TrainingSettings:
     optimizer
         Makes another optimizer of the model's parameters.
     scheduler
-        Makes another schedule of the optimizer, stepped after each epoch, as torch's are.
+        Makes another schedule of the optimizer, stepped after each epoch, as torch's are; it has
+        to follow from the epoch alone.
     """
 
     epochs: int = 30
@@ -72,8 +73,19 @@ class TrainingSettings:
             raise DataError("nesterov needs a momentum above 0, such as 0.9")
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of a model's trainable parameters."""
+        """The optimizer of a model's trainable parameters.
+
+        Raises
+        ------
+        DataError
+            If it has none.
+        """
         parameters = [p for p in model.parameters() if p.requires_grad]
+        if not parameters:
+            raise DataError(
+                f"no parameter of the {type(model).__name__} requires a gradient, so there is "
+                "nothing to train; unfreeze some"
+            )
         if self.optimizer is not None:
             return self.optimizer(parameters)
         return torch.optim.SGD(

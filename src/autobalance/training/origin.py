@@ -1,0 +1,50 @@
+"""What a run starts from, in words that are the same in every process that starts it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from autobalance.training.settings import TrainingSettings
+
+
+def described(value: Any) -> str:
+    """A value as text: numbers to four digits, which every processor computes alike.
+
+    Of other objects it tells the type and what plain values they hold, and no address in memory.
+    """
+    plain = _plain(value)
+    if plain is not None:
+        return plain
+    attributes = {
+        name: _plain(each) or type(each).__qualname__
+        for name, each in sorted(getattr(value, "__dict__", {}).items())
+    }
+    return f"{type(value).__qualname__} {attributes}"
+
+
+def described_optimizer(settings: TrainingSettings, optimizer: torch.optim.Optimizer) -> str:
+    """Settings and optimizer, before the first step."""
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    own = replace(settings, optimizer=None, scheduler=None)
+    return f"{own} {type(optimizer).__qualname__} {described(groups)}"
+
+
+def _plain(value: Any) -> str | None:
+    """Numbers, text and containers as text; of what else they hold, the type."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if value is None or isinstance(value, bool | int | str):
+        return repr(value)
+    if isinstance(value, dict):
+        items = (f"{key}: {_within(each)}" for key, each in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_within(each) for each in value) + "]"
+    return None
+
+
+def _within(value: Any) -> str:
+    return _plain(value) or type(value).__qualname__
