@@ -38,14 +38,18 @@ def entered(tmp_path, table, resume=False, request=REQUEST):
 def interrupted(tmp_path, table, error=KeyboardInterrupt, saves=True):
     """The folder of a fit that was left after an epoch, or before."""
     context, said = entered(tmp_path, table)
-    folder = context.__enter__()
-    assert json.loads((folder / "fit.json").read_text())["format"] == FORMAT
-    if saves:
-        (folder / "part-1").mkdir()
-        (folder / "part-1/checkpoint-000001.checkpoint").write_bytes(b"")
+
+    def fit():
+        with context as folder:
+            assert json.loads((folder / "fit.json").read_text())["format"] == FORMAT
+            if saves:
+                (folder / "part-1").mkdir()
+                (folder / "part-1/checkpoint-000001.checkpoint").write_bytes(b"")
+            raise error
+
     with pytest.raises(error):
-        context.__exit__(error, error(), None)
-    return folder, said
+        fit()
+    return tmp_path / "out.checkpoints", said
 
 
 def test_they_lie_beside_the_output_until_it_is_written(tmp_path, table):
