@@ -10,14 +10,14 @@ from torch import nn
 
 from autobalance.contest.contenders import train_all
 from autobalance.counts import Counts
-from autobalance.errors import DataError
+from autobalance.errors import DataError, SearchError
 from autobalance.network_bench import NetworkBench, NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
 from autobalance.search.online import DEFAULT_PARAMETERS
 from autobalance.search.result import START_KEPT
 from autobalance.search.settings import SearchSettings
-from autobalance.space import SearchSpace
+from autobalance.space import RIDGE_FLOOR, SearchSpace
 from autobalance.training.pipeline import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
@@ -150,16 +150,17 @@ class Maker:
     [
         (Maker(), "Maker"),
         (partial(Maker(), n_classes=3), "Maker"),
-        (partial(partial(nn.Linear)), "Linear"),
+        (partial(nn.Linear), "Linear"),
     ],
-    ids=["object", "partial", "twice"],
+    ids=["object", "partial object", "partial"],
 )
 def test_any_factory_has_a_name(factory, name):
     assert NetworkSettings(factory).name.endswith(f":{name}")
 
 
-def test_every_loss_is_trained_with_the_weight_decay_of_the_training():
-    network = replace(QUICK, training=replace(QUICK.training, weight_decay=0.003))
+@pytest.mark.parametrize(("decay", "used"), [(0.003, 0.003), (0.0, RIDGE_FLOOR)])
+def test_every_loss_is_trained_with_the_weight_decay_of_the_training(decay, used):
+    network = replace(QUICK, training=replace(QUICK.training, weight_decay=decay))
     _, bench = a_bench(network)
     heads = list(
         train_all(
@@ -170,7 +171,21 @@ def test_every_loss_is_trained_with_the_weight_decay_of_the_training():
         )
     )
     assert len(heads) == 8  # ours, six closed forms, and one of them with a bias
-    assert {head.design.ridge for head in heads} == {0.003}
+    assert {head.design.ridge for head in heads} == {used}
+
+
+def test_logits_that_are_not_finite_are_refused():
+    network = replace(QUICK, model=lambda shape, n_classes: Overflowing(shape[0], n_classes))
+    _, bench = a_bench(network)
+    with pytest.raises(SearchError, match="logits that are not finite"):
+        bench.train_preset("cross-entropy", "CE")
+
+
+class Overflowing(nn.Linear):
+    """In evaluation mode only."""
+
+    def forward(self, x):
+        return super().forward(x) if self.training else super().forward(x) / 0
 
 
 def test_the_value_of_the_start_is_that_of_a_network_trained_with_it():

@@ -86,8 +86,28 @@ def test_another_model_than_the_saved_one_is_called_so(tmp_path):
     a_model("own:net", own_factory).write(tmp_path, {})
     with pytest.raises(ArtifactError, match="that was named is not 'own:net'"):
         read_model(tmp_path, BUILT_IN["mlp"])
-    with pytest.raises(DataError, match="images"):
+    with pytest.raises(ArtifactError, match="that was named is not 'own:net'"):
         read_model(tmp_path, BUILT_IN["resnet20"])
+
+
+def test_own_code_that_fails_says_so_itself(tmp_path):
+    a_model("own:net", own_factory).write(tmp_path, {})
+
+    def failing(shape, n_classes):
+        raise DataError("model 'own:net' fails")
+
+    with pytest.raises(DataError, match="fails"):
+        read_model(tmp_path, failing)
+
+
+@pytest.mark.parametrize("buffer", ["mean", "scale"])
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_what_standardises_is_finite(tmp_path, buffer, value):
+    model = a_model()
+    getattr(model.module[0], buffer)[0] = value
+    model.write(tmp_path, {})
+    with pytest.raises(ArtifactError, match="does not fit"):
+        read_model(tmp_path)
 
 
 def test_a_linear_head_is_read_as_one(tmp_path):

@@ -232,7 +232,7 @@ def _fit_into(
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(table.source))
         kept = checkpoints.for_an_interruption(resume, watch)
-    with folder_written_at_once(folder, marker=METRICS_FILE) as fresh, kept as beside:
+    with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
         run = fit_table(table, request, watch, beside)
         run.write(fresh)
     return run

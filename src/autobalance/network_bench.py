@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
+from autobalance.errors import SearchError
 from autobalance.models.factory import Factory, check_factory, model_factory
 from autobalance.models.standardise import Standardise
 from autobalance.network_model import NetworkModel, tabular_network
@@ -35,7 +36,7 @@ from autobalance.search.exact import Progress
 from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, Evaluation, SearchResult
 from autobalance.search.settings import SearchSettings
-from autobalance.space import SearchSpace
+from autobalance.space import RIDGE_FLOOR, SearchSpace
 from autobalance.starts import default_starts
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
@@ -130,7 +131,7 @@ class NetworkBench(Bench):
     ) -> None:
         super().__init__(y, g, sample_weight, counts, folds, objective, settings)
         self.network, self.seed = network, seed
-        self.default_ridge = network.training.weight_decay
+        self.default_ridge = max(network.training.weight_decay, RIDGE_FLOOR)  # as a search's
         self._factory, self._name = network.factory, network.name
         self._device = default_device(network.device)
         self._common_scale = not standardise
@@ -260,6 +261,11 @@ class NetworkBench(Bench):
                 training = self._training(self._train, design)
                 training.run(self._checkpoints("split", key))
             logits = predict_logits(training.model, self.examples, self._held_out)
+            if not bool(torch.isfinite(logits).all()):
+                raise SearchError(
+                    "a network gives logits that are not finite on the held-out examples; lower "
+                    "the learning rate"
+                )
             self._known[key] = logits.double().numpy()
         return self._known[key]
 
@@ -362,7 +368,7 @@ def _evaluation(move: AlphaStep, space: SearchSpace) -> Evaluation:
 
 def _path_of(factory: Any) -> str:
     """Where a factory's code lies; of a partial function, the whole one's."""
-    while isinstance(factory, partial):
+    if isinstance(factory, partial):
         factory = factory.func
     named = factory if hasattr(factory, "__qualname__") else type(factory)
     return f"{named.__module__}:{named.__qualname__}"

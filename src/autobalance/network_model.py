@@ -17,6 +17,7 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.labels import Label
 from autobalance.model import LinearModel, Model, SavedParts, Tensors, misfit
 from autobalance.models.factory import BUILT_IN, Factory
+from autobalance.models.sound import is_sound
 from autobalance.models.standardise import Standardise
 
 _ROWS = 4096  # predicted at a time
@@ -116,9 +117,11 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
         if key.startswith(_PREFIX)
     }
     bias = saved.tensors.get(_BIAS, np.empty(0))
-    own = factory is not BUILT_IN.get(name)
+    standardise = Standardise(saved.n_features)
+    own = factory not in BUILT_IN.values()
+    named = factory is not BUILT_IN.get(name)
     try:
-        module = tabular_network(factory, Standardise(saved.n_features), len(saved.classes))
+        module = tabular_network(factory, standardise, len(saved.classes))
         module.load_state_dict(state)
     except (DataError, RuntimeError) as error:
         if own and isinstance(error, DataError):
@@ -127,10 +130,10 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
             f"the model that was named is not {name!r}, which is saved in {folder}, or its code "
             "has changed; name that model as it was"
         )
-        raise ArtifactError(why if own else misfit(folder)) from error
-    # a buffer may be infinite, as a mask is
-    sound = all(bool(torch.isfinite(each).all()) for each in module.parameters())
-    if bias.shape != (len(saved.classes),) or not (sound and np.isfinite(bias).all()):
+        raise ArtifactError(why if named else misfit(folder)) from error
+    scales = standardise.buffers()
+    finite = np.isfinite(bias).all() and all(bool(each.isfinite().all()) for each in scales)
+    if bias.shape != (len(saved.classes),) or not (finite and is_sound(module)):
         raise ArtifactError(misfit(folder))
     model = NetworkModel(
         saved.classes,

@@ -96,12 +96,23 @@ def test_with_nothing_to_resume_it_starts_anew_and_says_so(tmp_path, table):
     assert "no interrupted fit" in said[0]
 
 
-def test_a_fit_that_was_killed_before_its_first_checkpoint_is_no_hindrance(tmp_path, table):
-    folder = tmp_path / "out.checkpoints"
-    folder.mkdir()
-    (folder / "fit.json").write_text(json.dumps({"format": FORMAT, "version": 1, "mark": "other"}))
-    with entered(tmp_path, table)[0]:
-        assert json.loads((folder / "fit.json").read_text())["mark"] != "other"
+def test_a_fit_that_is_running_is_left_alone(tmp_path, table):
+    with entered(tmp_path, table)[0] as folder:
+        before = (folder / "fit.json").read_text()
+        with (
+            pytest.raises(ArtifactError, match="or is running"),
+            entered(tmp_path, table, request=replace(REQUEST, seed=1))[0],
+        ):
+            pass
+        assert (folder / "fit.json").read_text() == before
+
+
+def test_what_somebody_has_put_there_is_not_deleted(tmp_path, table):
+    with entered(tmp_path, table)[0] as folder:
+        (folder / "split").mkdir()
+        (folder / "split/checkpoint-000001.checkpoint").write_bytes(b"")
+        (folder / "notes.txt").write_text("mine")
+    assert [path.name for path in folder.rglob("*")] == ["notes.txt"]
 
 
 def test_a_folder_that_no_fit_has_made_is_left_alone(tmp_path, table):
@@ -138,16 +149,44 @@ def test_other_settings_or_another_table_are_no_continuation(tmp_path, table):
         pass
 
 
-def test_changed_code_of_a_model_is_no_continuation(tmp_path, table, monkeypatch):
+SMALL = "def small(shape, n_classes): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "changed"),
+    [
+        ({"changing_module.py": SMALL}, "changing_module.py"),
+        (
+            {"changing_package/__init__.py": "from .net import small", "net.py": ""}
+            | {"changing_package/net.py": SMALL},
+            "changing_package/net.py",
+        ),
+    ],
+    ids=["module", "package"],
+)
+def test_changed_code_of_a_model_is_no_continuation(tmp_path, table, monkeypatch, files, changed):
     monkeypatch.chdir(tmp_path)
-    source = tmp_path / "changing_networks.py"
-    source.write_text("def small(shape, n_classes): ...\n")
-    request = replace(REQUEST, model="changing_networks:small")
-    assert RunCheckpoints(tmp_path / "out", request, table)._mark == (
-        RunCheckpoints(tmp_path / "out", request, table)._mark
-    )
+    for name, text in files.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    name = changed.partition("/")[0].removesuffix(".py")
+    request = replace(REQUEST, model=f"{name}:small")
+
+    def mark():
+        return RunCheckpoints(tmp_path / "out", request, table)._mark
+
+    before = mark()
+    assert mark() == before
+    Path(changed).write_text("def small(shape, n_classes): return None\n")
+    assert mark() != before
+
+
+def test_a_changed_starting_design_is_no_continuation(tmp_path, table):
+    start = tmp_path / "start.json"
+    start.write_text("{}")
+    request = replace(REQUEST, start=str(start))
     before = RunCheckpoints(tmp_path / "out", request, table)._mark
-    source.write_text("def small(shape, n_classes): return None\n")
+    start.write_text('{"ridge": 1}')
     assert RunCheckpoints(tmp_path / "out", request, table)._mark != before
 
 

@@ -44,6 +44,14 @@ def test_it_follows_an_optimizer_that_is_loaded():
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.02, 0.08]
 
 
+def test_groups_that_are_added_later_keep_their_own():
+    _, optimizer = an_optimizer(0.02)
+    decay = WeightDecay(optimizer)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "weight_decay": 0.3})
+    decay.set(0.5)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.3]
+
+
 def test_what_is_in_no_group_or_has_no_such_setting_is_not_decayed():
     parameters, optimizer = an_optimizer(0.1)
     del optimizer.param_groups[0]["weight_decay"]

@@ -214,11 +214,12 @@ def test_weights_that_are_lost_in_the_last_step_are_named(tmp_path):
     assert Checkpoints(tmp_path).load() is None
 
 
-def test_logits_that_are_not_finite_are_counted():
-    examples = examples_of()
-    examples.inputs[[3, 8]] = torch.inf
-    with pytest.raises(SearchError, match="logits of 2 of 30 examples are not finite"):
-        predict_logits(network(), examples, torch.arange(30))
+def test_a_mask_may_be_infinite():
+    model = network()
+    model.mask = nn.Parameter(torch.tensor([0.0, -torch.inf]), requires_grad=False)
+    run = training(model=model, epochs=1)
+    run.run()
+    assert len(run.history) == 1
 
 
 def test_a_loss_that_is_not_finite_is_named(tmp_path):

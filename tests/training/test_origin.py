@@ -1,5 +1,6 @@
 """What a run starts from is told by values, and never by where they lie in memory."""
 
+import numpy as np
 import torch
 
 from autobalance.hypergradient.damped_cg import CG
@@ -10,6 +11,12 @@ from autobalance.training.settings import TrainingSettings
 def test_plain_values_are_told_to_four_digits():
     value = {"a": [1, 0.123456, None], "b": (True, "x")}
     assert described(value) == "{a: [1, 0.1235, None], b: [True, 'x']}"
+
+
+def test_a_number_is_a_number_whatever_holds_it():
+    assert described(np.float32(0.5)) == described(torch.tensor(0.5)) == described(0.5) == "0.5"
+    assert described({"lr": torch.tensor(0.25)}) == "{lr: 0.25}"
+    assert described({"lr": torch.zeros(2)}) == "{lr: Tensor}"
 
 
 def test_an_object_is_its_type_and_its_plain_values():

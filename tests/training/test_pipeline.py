@@ -292,23 +292,26 @@ G = np.tile(["a", "b"], 60)
         ((X, Y), "equalized-odds", {}, ObjectiveError, "compares groups but"),
         ((X, Y), "balanced", {"start": "best"}, DesignError, "best"),
         ((X[:61], [*Y[:60].tolist(), "cat"]), "error", {}, DataError, "has a single example"),
-        (
-            (X[:107], Y[:107]),
-            "balanced",
-            {"plan": SearchPlan(0.1)},
-            DataError,
-            "needs class 'cat', of which no example is held out; hold out more",
-        ),
     ],
-    ids=["class", "no groups", "group", "objective", "start", "single", "not held out"],
+    ids=["class", "no groups", "group", "objective", "start", "single"],
 )
 def test_what_does_not_go_together_is_known_at_once(data, objective, options, error, message):
     with pytest.raises(error, match=message):
         run(never, data, objective, **options)
 
 
-def test_a_class_that_the_objective_does_not_need_may_be_held_out_nowhere():
-    assert run(data=(X[:107], Y[:107]), objective="error", plan=SearchPlan(0.1, moves=2)).moves
+def test_a_class_that_is_held_out_nowhere_is_left_out_of_the_search_with_a_warning():
+    few = {"data": (X[:107], Y[:107]), "plan": SearchPlan(0.1, moves=2)}
+    with pytest.warns(UserWarning, match=r"of 1 of the cells .* such as class 'cat'.* than 0\.1 "):
+        found = run(**few)
+    assert {move.risks[2].item() for move in found.moves} == {0.0}
+    assert run(objective="error", **few).moves  # which does not need it
+
+
+def test_test_data_decide_nothing_even_where_they_are_not_finite():
+    x, names = points(seed=1)
+    x[0] = torch.nan
+    assert run(test_data=(x, names)).evaluation is not None
 
 
 @pytest.mark.usefixtures("plain_calls")

@@ -137,12 +137,17 @@ def check_factory(model: object, kind: str) -> None:
         )
 
 
-def source_file(name: str) -> Path | None:
-    """The file of the imported module that an import path names; built-in models have none."""
-    if name in BUILT_IN:
-        return None
-    file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
-    return None if file is None else Path(file)
+def source_files(name: str) -> list[Path]:
+    """The code of an import path's module or, if it is in a package, of the package.
+
+    What else that code imports is not among it. Built-in models have none.
+    """
+    module = None if name in BUILT_IN else sys.modules.get(name.partition(".")[0].partition(":")[0])
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    if folders:
+        return sorted(path for folder in folders for path in folder.rglob("*.py"))
+    file = getattr(module, "__file__", None)
+    return [] if file is None else [Path(file)]
 
 
 def _build_built_in(name: str, inputs_shape: tuple[int, ...], n_classes: int) -> nn.Module:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import autobalance
 from autobalance.errors import ArtifactError, AutoBalanceError
-from autobalance.models.factory import model_factory, source_file
+from autobalance.models.factory import model_factory, source_files
 from autobalance.runs.fit import FitRequest
 from autobalance.runs.watch import Watch
 from autobalance.storage import read_json, write_text_atomically
+from autobalance.training.checkpoint import Checkpoints
 
 FORMAT = "autobalance-interrupted-fit"
 VERSION = 1
@@ -42,7 +43,7 @@ class RunCheckpoints:
 
     def __init__(self, out: Path, request: FitRequest, table: Path) -> None:
         out = out.resolve()
-        self.folder = out.with_name(f"{out.name}.checkpoints")
+        self.folder = out.parent / f"{out.name}.checkpoints"
         self._mark = _mark(request, table)
 
     @contextmanager
@@ -54,15 +55,16 @@ class RunCheckpoints:
         Raises
         ------
         ArtifactError
-            If there is an interrupted fit and ``resume`` is false, or it had other settings,
-            another table or code; if there is a folder of that name that no fit has made.
+            If there is an interrupted fit, or one that is running, and ``resume`` is false; if it
+            had other settings, another table or code; if no fit has made the folder.
         """
         self._begin(resume, watch)
         try:
             yield self.folder
         except BaseException as error:
             again = isinstance(error, AutoBalanceError) and not isinstance(error, ArtifactError)
-            if again or not self._interrupted():  # an ArtifactError is a full disk, say
+            saved = next(self.folder.rglob("*.checkpoint"), None)
+            if again or saved is None:  # an ArtifactError is a full disk, say
                 self._remove()
             elif isinstance(error, KeyboardInterrupt):
                 watch.say(
@@ -78,8 +80,7 @@ class RunCheckpoints:
                 f"checkpoints are kept in {self.folder}, which holds files but no {_FILE} of a "
                 "fit; move it, or name another folder to write"
             )
-        found = _mark_in(path) if path.exists() else None
-        if not self._interrupted():
+        if not path.exists():
             if resume:
                 watch.say("There is no interrupted fit to resume; this one starts anew.")
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,10 +89,10 @@ class RunCheckpoints:
             return
         if not resume:
             raise ArtifactError(
-                f"{self.folder} holds an interrupted fit; add --resume to go on with it, or remove "
-                "the folder"
+                f"{self.folder} holds a fit that was interrupted, or is running; add --resume to "
+                "go on with it, or remove the folder"
             )
-        if found != self._mark:
+        if _mark_in(path) != self._mark:
             raise ArtifactError(
                 f"{self.folder} holds a fit with other settings, another table, or another version "
                 "of AutoBalance or of the model's code; repeat what was interrupted, or remove the "
@@ -99,24 +100,28 @@ class RunCheckpoints:
             )
         watch.say(f"Going on with the fit in {self.folder}.")
 
-    def _interrupted(self) -> bool:
-        """Whether there is anything to go on with."""
-        return next(self.folder.rglob("*.checkpoint"), None) is not None
-
     def _remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete what is ours, the mark last: without it the rest would be nobody's."""
+        with suppress(OSError):
+            for folder, _, _ in os.walk(self.folder, topdown=False):
+                Checkpoints(Path(folder)).clear()
+            (self.folder / _FILE).unlink()
+            self.folder.rmdir()
 
 
 def _mark(request: FitRequest, table: Path) -> str:
     """Tells fits apart that cannot go on from each other's checkpoints."""
     asked = replace(request, jobs=1)  # how many at once changes nothing
     digest = hashlib.sha256(f"{autobalance.__version__} {asked!r}".encode())
+    files = [table]
+    if request.start.endswith(".json"):
+        files.append(Path(request.start))
     if request.model is not None:
         model_factory(request.model)
-        source = source_file(request.model)
-        digest.update(b"" if source is None else source.read_bytes())
-    with open(table, "rb") as stream:
-        digest.update(hashlib.file_digest(stream, "sha256").digest())
+        files += source_files(request.model)
+    for path in files:
+        with open(path, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 
 

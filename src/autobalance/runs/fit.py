@@ -213,7 +213,7 @@ def fit_table(
             methods,
             examples,
             start if ours.result.status == START_KEPT else None,
-            space.search_ridge,
+            space.search_ridge and request.model is None,  # a network's start is kept as it was
         ),
         "basis": basis,
         "methods": methods,

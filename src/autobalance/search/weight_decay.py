@@ -17,7 +17,8 @@ class WeightDecay:
     Parameters
     ----------
     optimizer
-        Of the network; if none of its groups has a decay, all of them will share one.
+        Of the network; if none of its groups has a decay, all of them will share one. Groups that
+        it is given later keep theirs.
 
     Attributes
     ----------
@@ -35,8 +36,9 @@ class WeightDecay:
 
     def set(self, value: float) -> None:
         """Make ``value`` the largest decay."""
-        # A checkpoint that is loaded replaces the optimizer's groups, but not their order.
-        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+        # A checkpoint that is loaded replaces the optimizer's groups, but not their order; groups
+        # that are added later, as in gradual unfreezing, keep their own.
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=False):
             group["weight_decay"] = share * value
 
     def of(self, parameters: Sequence[nn.Parameter]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from autobalance.training.settings import TrainingSettings
@@ -34,6 +35,8 @@ def described_optimizer(settings: TrainingSettings, optimizer: torch.optim.Optim
 
 def _plain(value: Any) -> str | None:
     """Numbers, text and containers as text; of what else they hold, the type."""
+    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.numel() == 1):
+        value = value.item()
     if isinstance(value, float):
         return f"{value:.4g}"
     if value is None or isinstance(value, bool | int | str):

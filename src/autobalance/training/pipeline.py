@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,8 @@ class SearchPlan:
     warm_up
         Share of the search's epochs before the loss first moves; the paper's 0.4 (120 of 300).
     moves
-        About how often the loss moves in the rest, evenly spaced. 80 cost about half a training.
+        About how often the loss moves in the rest, evenly spaced. A move costs about 20 training
+        steps.
     batch_size
         Held-out examples in a move's batch, stratified by cell.
     settings
@@ -189,7 +191,7 @@ def search_and_retrain(
         tested = None if test_data is None else coded_alike(test_data, examples)
         bound = parsed.bind(examples.counts)
         train, held_out = split(examples, plan.held_out, seed)
-        check_held_out(bound, examples, held_out, plan)
+        warn_of_cells_not_held_out(bound, examples, held_out, plan)
         first = starting_design(start, parsed, examples)
 
         def fresh(index: Tensor, design: LossDesign) -> Training:
@@ -240,26 +242,21 @@ def split(examples: Examples, share: float, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.flatnonzero(folds.train[0])), torch.from_numpy(folds.row)
 
 
-def check_held_out(
+def warn_of_cells_not_held_out(
     objective: BoundObjective, examples: Examples, held_out: Tensor, plan: SearchPlan
 ) -> None:
-    """Refuse a split that cannot measure the objective.
-
-    Raises
-    ------
-    DataError
-        If no example is held out of a class, or of a class in a group, that the objective needs.
-    """
+    """Say of which classes, or classes in groups, the search will see nothing."""
     counts = examples.counts
     held = np.bincount(examples.cells[held_out.numpy()], minlength=counts.values.size)
     seen = (held > 0).reshape(counts.values.shape)
     lacking = np.argwhere(objective.objective.lacking(seen, objective.positive) & objective.present)
     if len(lacking):
         k, j = (int(code) for code in lacking[0])
-        raise DataError(
-            f"objective {str(objective.objective)!r} needs {counts.cell_name(k, j)}, of which no "
-            f"example is held out; hold out more (held_out is {plan.held_out:g}), or leave its "
-            f"{counts.values[k, j]:g} examples out"
+        warnings.warn(
+            f"no example is held out of {len(lacking)} of the cells that the objective needs, such "
+            f"as {counts.cell_name(k, j)}: the search leaves them out; hold out more than "
+            f"{plan.held_out:g} (SearchPlan(held_out=...)) to have them in",
+            stacklevel=3,
         )
 
 
