@@ -114,7 +114,7 @@ def _mark(request: FitRequest, table: Path) -> str:
     asked = replace(request, jobs=1)  # how many at once changes nothing
     digest = hashlib.sha256(f"{autobalance.__version__} {asked!r}".encode())
     files = [table]
-    if request.start.endswith(".json"):
+    if Path(request.start).is_file():  # a design; what is missing is reported by whoever reads it
         files.append(Path(request.start))
     if request.model is not None:
         model_factory(request.model)
