@@ -13,10 +13,14 @@ from autobalance.models.factory import BUILT_IN, build_model, model_factory
 from autobalance.models.mlp import MLP
 from autobalance.models.resnet import CifarResNet
 from autobalance.models.small_cnn import SmallCNN
+from autobalance.models.strided_cnn import StridedCNN
 
 FEATURES = {"linear": MLP, "mlp": MLP}
 IMAGES = {
     "small-cnn": SmallCNN,
+    "strided-cnn": StridedCNN,
+    "resnet8": CifarResNet,
+    "resnet14": CifarResNet,
     "resnet20": CifarResNet,
     "resnet32": CifarResNet,
     "resnet44": CifarResNet,
@@ -66,8 +70,9 @@ def test_a_built_in_takes_the_shape_of_one_example(name):
 def test_names_mean_what_they_say():
     assert len(build_model("linear", (7,), 3).hidden) == 0
     assert len(build_model("mlp", (7,), 3).hidden) == 1
-    depths = [len(build_model(f"resnet{d}", (3, 8, 8), 3).blocks) * 2 + 2 for d in (20, 32, 44, 56)]
-    assert depths == [20, 32, 44, 56]
+    depths = [8, 14, 20, 32, 44, 56]
+    made = [build_model(f"resnet{depth}", (3, 8, 8), 3) for depth in depths]
+    assert [len(model.blocks) * 2 + 2 for model in made] == depths
 
 
 @pytest.mark.parametrize("name", FEATURES)

@@ -8,6 +8,7 @@ from autobalance.models.initial import initialise
 from autobalance.models.mlp import MLP
 from autobalance.models.resnet import CifarResNet
 from autobalance.models.small_cnn import SmallCNN
+from autobalance.models.strided_cnn import StridedCNN
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,8 @@ def test_weights_have_variance_2_over_fan_in_and_biases_are_0(layer):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: MLP(4, 3), lambda: SmallCNN(3), lambda: CifarResNet(8, 3)]
+    "make",
+    [lambda: MLP(4, 3), lambda: SmallCNN(3), lambda: StridedCNN(3), lambda: CifarResNet(8, 3)],
 )
 def test_every_built_in_model_starts_so(make):
     torch.manual_seed(0)

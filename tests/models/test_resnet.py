@@ -9,6 +9,8 @@ from autobalance.errors import DataError
 from autobalance.models.resnet import (
     CifarResNet,
     option_a_shortcut,
+    resnet8,
+    resnet14,
     resnet20,
     resnet32,
     resnet44,
@@ -20,12 +22,12 @@ def n_parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def by_hand(depth, n_classes, in_channels):
+def by_hand(depth, n_classes, in_channels, u=16):
     """Convolutions of 3 × 3, two numbers of batch norm a channel, and the linear layer."""
-    n = (depth - 2) // 6
-    pairs = [(in_channels, 16), *[(16, 16)] * 2 * n]
-    pairs += [(16, 32), *[(32, 32)] * (2 * n - 1), (32, 64), *[(64, 64)] * (2 * n - 1)]
-    return sum(9 * a * b + 2 * b for a, b in pairs) + 65 * n_classes
+    n, v, w = (depth - 2) // 6, 2 * u, 4 * u
+    pairs = [(in_channels, u), *[(u, u)] * 2 * n]
+    pairs += [(u, v), *[(v, v)] * (2 * n - 1), (v, w), *[(w, w)] * (2 * n - 1)]
+    return sum(9 * a * b + 2 * b for a, b in pairs) + (w + 1) * n_classes
 
 
 def test_resnet_32_is_of_the_published_size():
@@ -33,7 +35,15 @@ def test_resnet_32_is_of_the_published_size():
 
 
 @pytest.mark.parametrize(
-    ("model", "depth"), [(resnet20, 20), (resnet32, 32), (resnet44, 44), (resnet56, 56)]
+    ("model", "depth"),
+    [
+        (resnet8, 8),
+        (resnet14, 14),
+        (resnet20, 20),
+        (resnet32, 32),
+        (resnet44, 44),
+        (resnet56, 56),
+    ],
 )
 @pytest.mark.parametrize(("n_classes", "in_channels"), [(10, 3), (2, 1)])
 def test_every_depth_has_the_parameters_counted_by_hand(model, depth, n_classes, in_channels):
@@ -41,6 +51,14 @@ def test_every_depth_has_the_parameters_counted_by_hand(model, depth, n_classes,
     assert n_parameters(built) == by_hand(depth, n_classes, in_channels)
     weighted = [m for m in built.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     assert len(weighted) == depth
+
+
+@pytest.mark.parametrize("width", [4, 24])
+def test_the_width_is_that_of_the_first_stage(width):
+    model = CifarResNet(14, 5, width=width)
+    assert model.stem.out_channels == width
+    assert n_parameters(model) == by_hand(14, 5, 3, width)
+    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 5)
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (2, 7, 12), (1, 1, 1)])
@@ -89,5 +107,7 @@ def test_gradients_reach_every_parameter():
 
 @pytest.mark.parametrize("depth", [33, 2, 0, -4])
 def test_a_depth_that_is_not_6n_plus_2_is_refused(depth):
-    with pytest.raises(DataError, match=rf"6n \+ 2 but {depth} is not; use 20, 32, 44 or 56"):
+    with pytest.raises(
+        DataError, match=rf"6n \+ 2 but {depth} is not; use 8, 14, 20, 32, 44 or 56"
+    ):
         CifarResNet(depth, 10)

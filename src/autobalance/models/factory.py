@@ -21,8 +21,9 @@ from torch import nn
 
 from autobalance.errors import DataError
 from autobalance.models.mlp import MLP
-from autobalance.models.resnet import resnet20, resnet32, resnet44, resnet56
+from autobalance.models.resnet import resnet8, resnet14, resnet20, resnet32, resnet44, resnet56
 from autobalance.models.small_cnn import SmallCNN
+from autobalance.models.strided_cnn import StridedCNN
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
 """From the shape of one example, (D,) or (C, H, W), and the number of classes to a model."""
@@ -40,6 +41,9 @@ _KINDS: dict[str, dict[str, Callable[..., nn.Module]]] = {  # called as (K, D) o
     },
     _IMAGES: {
         "small-cnn": lambda n_classes, channels, *size: SmallCNN(n_classes, channels, size),
+        "strided-cnn": lambda n_classes, channels, *size: StridedCNN(n_classes, channels, size),
+        "resnet8": _for_any_size(resnet8),
+        "resnet14": _for_any_size(resnet14),
         "resnet20": _for_any_size(resnet20),
         "resnet32": _for_any_size(resnet32),
         "resnet44": _for_any_size(resnet44),

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from autobalance.errors import DataError
 from autobalance.models.initial import initialise
 
-_WIDTHS = (16, 32, 64)
-
 
 class CifarResNet(nn.Module):
-    """A ResNet of three stages of 16, 32 and 64 channels, for images of any size.
+    """A ResNet of three stages, each of twice the channels of the last, for images of any size.
 
     He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016, section 4.2,
     with shortcuts of option A, which hold no parameters. The usual network of CIFAR-LT papers is
@@ -30,6 +28,8 @@ class CifarResNet(nn.Module):
         K.
     in_channels
         3 for colour images (default, as CIFAR's are), 1 for grey ones.
+    width
+        Channels of the first stage: 16 by default, as published, so that the last has 64.
 
     Raises
     ------
@@ -37,16 +37,18 @@ class CifarResNet(nn.Module):
         If the depth is not 6n + 2 with n ≥ 1.
     """
 
-    def __init__(self, depth: int, n_classes: int, in_channels: int = 3) -> None:
+    def __init__(self, depth: int, n_classes: int, in_channels: int = 3, width: int = 16) -> None:
         super().__init__()
         n, rest = divmod(depth - 2, 6)
         if rest or n < 1:
-            raise DataError(f"a ResNet's depth is 6n + 2 but {depth} is not; use 20, 32, 44 or 56")
-        self.stem = _convolution(in_channels, _WIDTHS[0])
-        self.norm = nn.BatchNorm2d(_WIDTHS[0])
-        widths = [width for width in _WIDTHS for _ in range(n)]
-        self.blocks = nn.Sequential(*(_Block(*pair) for pair in pairwise((_WIDTHS[0], *widths))))
-        self.head = nn.Linear(_WIDTHS[-1], n_classes)
+            raise DataError(
+                f"a ResNet's depth is 6n + 2 but {depth} is not; use 8, 14, 20, 32, 44 or 56"
+            )
+        self.stem = _convolution(in_channels, width)
+        self.norm = nn.BatchNorm2d(width)
+        widths = [each for each in (width, 2 * width, 4 * width) for _ in range(n)]
+        self.blocks = nn.Sequential(*(_Block(*pair) for pair in pairwise((width, *widths))))
+        self.head = nn.Linear(4 * width, n_classes)
         initialise(self)
 
     def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
@@ -56,7 +58,9 @@ class CifarResNet(nn.Module):
         return logits
 
 
-resnet20, resnet32, resnet44, resnet56 = (partial(CifarResNet, depth) for depth in (20, 32, 44, 56))
+resnet8, resnet14, resnet20, resnet32, resnet44, resnet56 = (
+    partial(CifarResNet, depth) for depth in (8, 14, 20, 32, 44, 56)
+)
 
 
 class _Block(nn.Module):
