@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
+from autobalance.data.splits import SPLITS, part_of_value
 from autobalance.data.values import Coded, distinct_values, plain_label
 from autobalance.data.wording import amount, listing
 from autobalance.errors import DataError
@@ -26,20 +27,6 @@ A float target with more counts as continuous; so does an integer target or a gr
 numbers when, beyond that, its values repeat fewer than five times on average.
 """
 _REPEATS = 5
-
-SPLITS = ("train", "validation", "test")
-_SPLIT_SPELLINGS = {
-    "train": "train",
-    "training": "train",
-    "0": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "1": "validation",
-    "test": "test",
-    "2": "test",
-}
 
 
 def rows_to_keep(target: pd.Series[Any], drop_classes: Sequence[str]) -> Bool[ndarray, "N"]:
@@ -225,7 +212,7 @@ def split_rows(split: pd.Series[Any], *, to_train: bool = True) -> dict[str, Int
     """
     codes, labels = distinct_values(split)
     texts = [label_text(label) for label in labels]
-    parts = [_SPLIT_SPELLINGS.get(text.strip().lower()) for text in texts]
+    parts = [part_of_value(text) for text in texts]
     unknown = [text for text, part in zip(texts, parts, strict=True) if part is None]
     if unknown:
         raise DataError(

@@ -10,9 +10,9 @@ import numpy as np
 
 from autobalance.bootstrap import Estimate
 from autobalance.counts import Counts
+from autobalance.data.splits import SPLITS
 from autobalance.data.tables import Table
 from autobalance.data.targets import (
-    SPLITS,
     codes_of_classes,
     codes_of_groups,
     rows_to_keep,

@@ -11,9 +11,9 @@ from numpy import ndarray
 
 from autobalance.counts import Counts
 from autobalance.data.encoder import TableEncoder
+from autobalance.data.splits import SPLITS
 from autobalance.data.tables import Table
 from autobalance.data.targets import (
-    SPLITS,
     codes_of_classes,
     codes_of_groups,
     encode_groups,
