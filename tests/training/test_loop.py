@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from autobalance.errors import ArtifactError, DataError, SearchError
+from autobalance.losses.ldam import LDAMLoss
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
@@ -34,11 +35,13 @@ def network():
     return nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3))
 
 
-def training(examples=None, size=SIZE, seed=0, additive=ADDITIVE, model=None, **settings):
+def training(
+    examples=None, size=SIZE, seed=0, additive=ADDITIVE, model=None, loss=None, **settings
+):
     examples = examples_of() if examples is None else examples
     return Training(
         network() if model is None else model,
-        ParametricCrossEntropy(additive=additive),
+        ParametricCrossEntropy(additive=additive) if loss is None else loss,
         ShuffledBatches(examples, torch.arange(len(examples)), size, seed),
         TrainingSettings(**{"epochs": EPOCHS, "batch_size": size} | settings),
     )
@@ -160,6 +163,42 @@ def test_it_goes_on_from_a_checkpoint(tmp_path, stop):
         assert torch.equal(value, whole.model.state_dict()[name])
 
 
+class Plain(nn.Module):
+    """A loss of the user's own, without anything else."""
+
+    def forward(self, logits, targets, groups=None):
+        return F.cross_entropy(logits, targets)
+
+
+def test_any_loss_of_the_same_call_serves():
+    plain, ours = training(loss=Plain()), training(additive=[0.0] * 3)
+    plain.run()
+    ours.run()
+    means = [[epoch.train_loss for epoch in run.history] for run in (plain, ours)]
+    assert means[0] == pytest.approx(means[1])
+
+
+def ldam(**options):
+    return LDAMLoss(examples_of().counts, deferred=0.5, **options)
+
+
+def test_a_loss_that_follows_the_epochs_is_told_and_resumed(tmp_path):
+    whole = training(loss=ldam())
+    weights = []
+    whole.run(on_epoch=lambda _: weights.append(whole.loss.weight.tolist()))
+    assert weights == [[1.0] * 3, *[whole.loss.deferred_weight.tolist()] * 2]
+    first, second = training(loss=ldam()), training(loss=ldam())
+    with pytest.raises(InterruptedError):
+        first.run(Checkpoints(tmp_path), leave)
+    second.run(Checkpoints(tmp_path))
+    assert second.history == whole.history
+
+
+def leave(epoch):
+    if epoch.number == 2:
+        raise InterruptedError
+
+
 def shifted_examples():
     examples = examples_of()
     return replace(examples, inputs=examples.inputs + 1)
@@ -178,16 +217,23 @@ def wider():
         ({"seed": 1}, "choice of training examples"),
         ({"examples": examples_of(29)}, "choice of training examples"),
         ({"additive": [0.0, -0.5, -1.1]}, "loss"),
+        ({"loss": Plain()}, "loss"),
         ({"examples": shifted_examples()}, "set of inputs"),
         ({"model": wider()}, "model"),
     ],
-    ids=["rate", "epochs", "optimizer", "seed", "examples", "loss", "inputs", "model"],
+    ids=["rate", "epochs", "optimizer", "seed", "examples", "loss", "kind", "inputs", "model"],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, other, what):
     training(epochs=EPOCHS).run(Checkpoints(tmp_path))
     message = f"the checkpoints in {tmp_path} are of a run with another {what}; give a new or empty"
     with pytest.raises(ArtifactError, match=re.escape(message)):
         training(**other).run(Checkpoints(tmp_path))
+
+
+def test_a_checkpoint_of_another_scale_is_refused(tmp_path):
+    training(loss=ldam()).run(Checkpoints(tmp_path))
+    with pytest.raises(ArtifactError, match="another loss"):
+        training(loss=ldam(scale=20.0)).run(Checkpoints(tmp_path))
 
 
 def test_a_checkpoint_of_another_schedule_is_refused(tmp_path):

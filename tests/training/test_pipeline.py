@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError, DesignError, ObjectiveError
+from autobalance.losses.ldam import LDAMLoss
 from autobalance.losses.presets import preset
 from autobalance.objectives import Objective
 from autobalance.search import online
@@ -298,6 +299,18 @@ G = np.tile(["a", "b"], 60)
 def test_what_does_not_go_together_is_known_at_once(data, objective, options, error, message):
     with pytest.raises(error, match=message):
         run(never, data, objective, **options)
+
+
+def test_a_loss_without_values_is_not_searched():
+    examples = Examples.of(points())
+    train, held_out = split(examples, 0.2, 0)
+    design = starting_design("auto", BALANCED, examples)
+    searching = new_training(
+        network, examples, train, design, SETTINGS, torch.device("cpu"), seed=0
+    )
+    searching.loss = LDAMLoss(examples.counts)
+    with pytest.raises(DesignError, match="has a LDAMLoss, which has no values to search"):
+        add_search(searching, examples, held_out, BALANCED, PLAN, 0)
 
 
 def test_a_class_that_is_held_out_nowhere_is_left_out_of_the_search_with_a_warning():

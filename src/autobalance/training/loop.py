@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,12 +15,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from autobalance.batches import Batch, logits_of, model_arguments
 from autobalance.errors import ArtifactError, DataError, SearchError
-from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.models.sound import is_sound
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
 from autobalance.training.examples import Examples
-from autobalance.training.origin import described, described_optimizer
+from autobalance.training.origin import described, described_loss, described_optimizer
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
 
@@ -52,6 +51,14 @@ class Epoch:
 OnEpoch = Callable[[Epoch], None]
 
 
+@runtime_checkable
+class FollowsEpochs(Protocol):
+    """A loss that changes with the epochs, as deferred re-weighting does."""
+
+    def start_epoch(self, number: int, epochs: int) -> None:
+        """Called before epoch ``number`` (from 1) of so many: it follows from these alone."""
+
+
 class Training:
     """One network in training, with a search beside it or without.
 
@@ -60,7 +67,8 @@ class Training:
     model
         On its device, with its first weights.
     loss
-        What it is trained with, on the same device.
+        What it is trained with, on the same device, called as ``loss(logits, targets, groups)``;
+        it may be one that :class:`FollowsEpochs`.
     batches
         The training batches of an epoch.
     settings
@@ -78,7 +86,7 @@ class Training:
     def __init__(
         self,
         model: nn.Module,
-        loss: ParametricCrossEntropy,
+        loss: nn.Module,
         batches: ShuffledBatches,
         settings: TrainingSettings,
         monitor: Callable[[], list[list[float]]] | None = None,
@@ -89,10 +97,7 @@ class Training:
             "model": str([(name, *each.shape) for name, each in model.state_dict().items()]),
             "choice of training examples": batches.origin,
             "optimizer or schedule": described_optimizer(settings, self.optimizer),
-            # four digits, which every processor computes alike
-            "loss": " ".join(
-                f"{x:.4g}" for table in loss.buffers() for x in table.flatten().tolist()
-            ),
+            "loss": described_loss(loss),
         }
         self._by_epoch = settings.scheduler is not None
         if settings.scheduler is not None:
@@ -138,6 +143,8 @@ class Training:
 
     def _epoch(self, number: int) -> Epoch:
         self.model.train()
+        if isinstance(self.loss, FollowsEpochs):
+            self.loss.start_epoch(number, self.settings.epochs)
         if self.search is not None:
             self.search.forget_batches()
         rate = float(self.optimizer.param_groups[0]["lr"])

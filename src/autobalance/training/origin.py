@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from autobalance.training.settings import TrainingSettings
 
@@ -31,6 +32,12 @@ def described_optimizer(settings: TrainingSettings, optimizer: torch.optim.Optim
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     own = replace(settings, optimizer=None, scheduler=None)
     return f"{own} {type(optimizer).__qualname__} {described(groups)}"
+
+
+def described_loss(loss: nn.Module) -> str:
+    """Kind, options and values of a loss, before the first epoch."""
+    values = [x for table in loss.buffers() for x in table.flatten().tolist()]
+    return f"{type(loss).__qualname__} {loss.extra_repr()} {described(values)}"
 
 
 def _plain(value: Any) -> str | None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from autobalance.design import LossDesign
-from autobalance.errors import DataError
+from autobalance.errors import DataError, DesignError
 from autobalance.evaluation import Evaluation, cell_errors
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
@@ -310,13 +310,25 @@ def add_search(
     dictionary: str | dict[str, str] = "auto",
     parametrisation: str = "exp",
 ) -> OnlineSearch:
-    """Put a search beside a training, which also reports its held-out errors."""
+    """Put a search beside a training, which also reports its held-out errors.
+
+    Raises
+    ------
+    DesignError
+        If it trains with a loss that has no values to search.
+    """
+    loss = training.loss
+    if not isinstance(loss, ParametricCrossEntropy):
+        raise DesignError(
+            f"the training has a {type(loss).__name__}, which has no values to search; give it a "
+            "ParametricCrossEntropy"
+        )
     steps = training.settings.epochs * len(training.batches)
     settings = plan.for_steps(steps)
     moves = (steps - settings.warm_up) // settings.every
     training.search = OnlineSearch(
         training.model,
-        training.loss,
+        loss,
         objective,
         StratifiedBatches(examples, held_out, plan.batch_size, seed),
         parameters=parameters,
