@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from autobalance.errors import DataError
+from autobalance.training.augment import CropAndFlip
 from autobalance.training.examples import Examples
 from autobalance.training.sampling import ShuffledBatches, StratifiedBatches
 
@@ -120,6 +122,50 @@ def test_they_go_on_from_a_state(kind):
     assert [positions(batch) for batch in islice(second, 4)] != expected
     second.load_state_dict(state)
     assert [positions(batch) for batch in islice(second, 4)] == expected
+
+
+def images_of(n=9):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 3, 6, 6), generator=generator, dtype=torch.uint8)
+    return Examples(images, torch.arange(n) % 2, None, (0, 1))
+
+
+def shown(batches, epochs=1):
+    return [batch.inputs for _ in range(epochs) for batch in batches]
+
+
+def test_training_images_are_augmented_and_go_on_from_a_state():
+    def make():
+        return ShuffledBatches(images_of(), torch.arange(9), 4, 0, CropAndFlip())
+
+    whole, first, second = make(), make(), make()
+    expected = shown(whole, 2)
+    begun = shown(first)
+    second.load_state_dict(first.state_dict())
+    for image, other in zip(expected, begun + shown(second), strict=True):
+        assert torch.equal(image, other)
+    plain = shown(ShuffledBatches(images_of(), torch.arange(9), 4, 0), 2)
+    undone = shown(ShuffledBatches(images_of(), torch.arange(9), 4, 0, CropAndFlip(0, False)), 2)
+    for image, other, augmented in zip(plain, undone, expected, strict=True):
+        assert torch.equal(image, other)  # the order is the same
+        assert not torch.equal(image, augmented)
+
+
+def test_an_augmentation_is_part_of_the_origin():
+    def origin(augment):
+        return ShuffledBatches(images_of(), torch.arange(9), 4, 0, augment).origin
+
+    origins = {origin(augment) for augment in (None, CropAndFlip(), CropAndFlip(2), shown)}
+    assert len(origins) == 4
+    assert origin(CropAndFlip()).endswith(
+        " with CropAndFlip {'flip': 'True', 'padding': '4'} on cpu"
+    )
+
+
+def test_what_cannot_be_augmented_is_named():
+    examples = Examples((images_of().inputs,), torch.arange(9) % 2, None, (0, 1))
+    with pytest.raises(DataError, match="the inputs are a tuple but an augmentation takes one ten"):
+        next(iter(ShuffledBatches(examples, torch.arange(9), 4, 0, CropAndFlip())))
 
 
 def test_the_callers_random_stream_is_not_touched():

@@ -118,6 +118,7 @@ def test_another_optimizer_gets_the_parameters():
         ({"weight_decay": math.inf}, "weight_decay is inf; it must be finite"),
         ({"decay": -1.0}, "decay is -1.0; it must be finite"),
         ({"warm_up_epochs": -1.0}, "warm_up_epochs is -1.0; it must be finite"),
+        ({"workers": -1}, "workers is -1; use a whole number of processes, or 0"),
         ({"schedule": "linear"}, "schedule is 'linear'; use one of cosine, multistep, constant"),
         ({"momentum": 0.0, "nesterov": True}, "nesterov needs a momentum above 0"),
     ],

@@ -18,7 +18,12 @@ from autobalance.training.loop import predict_logits
 
 
 def evaluate(
-    model: nn.Module, data: Any, trained_on: Examples, objective: Objective, device: torch.device
+    model: nn.Module,
+    data: Any,
+    trained_on: Examples,
+    objective: Objective,
+    device: torch.device,
+    workers: int = 0,
 ) -> Evaluation:
     """Errors on other examples, whose labels must be among those that were trained on."""
     examples = coded_alike(data, trained_on).to(device)
@@ -30,7 +35,7 @@ def evaluate(
         objective.bind(counts),
         measurable_objectives(counts, objective.positive_class),
     )
-    logits = predict_logits(model, examples, torch.arange(len(examples)))
+    logits = predict_logits(model, examples, torch.arange(len(examples)), workers=workers)
     return evaluator.evaluate(logits.argmax(1).numpy())
 
 

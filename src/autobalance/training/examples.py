@@ -30,7 +30,7 @@ class Examples:
     ----------
     inputs
         Tensors with the examples along the first dimension, alone or in a tuple or mapping; or a
-        map-style ``Dataset`` whose items begin with the inputs.
+        map-style ``Dataset`` whose items are the inputs, or tuples that begin with them.
     targets, groups
         Codes, shape (N,); ``groups`` is ``None`` without groups.
     classes, group_labels
@@ -74,16 +74,25 @@ class Examples:
         if isinstance(data, cls):
             return data
         if isinstance(data, Dataset):
-            return cls._coded(data, *_labels_of(data))
+            return cls.coded(data, *_labels_of(data))
         if not isinstance(data, Sequence) or len(data) not in (2, 3):
             raise DataError(
                 f"the data are of type {type(data).__name__}; give (inputs, targets), "
                 "(inputs, targets, groups) or a Dataset whose items are such"
             )
-        return cls._coded(_as_tensors(data[0]), *data[1:])
+        return cls.coded(_as_tensors(data[0]), *data[1:])
 
     @classmethod
-    def _coded(cls, inputs: Any, targets: Any, groups: Any = None) -> Examples:
+    def coded(cls, inputs: Any, targets: Any, groups: Any = None) -> Examples:
+        """Inputs as they are, with labels of any kind, which are coded as :meth:`of` does.
+
+        For a ``Dataset`` whose labels are known, so that it need not be read for them.
+
+        Raises
+        ------
+        DataError
+            If targets or groups are no labels, or lengths differ.
+        """
         table = _as_table(targets)
         if table.ndim != 1:
             raise DataError(
@@ -134,21 +143,43 @@ class Examples:
             digest.update(flat.view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
 
+    @property
+    def device(self) -> torch.device:
+        """Where inputs in memory lie; a ``Dataset`` gives them on the CPU."""
+        leaves = [] if isinstance(self.inputs, Dataset) else _leaves(self.inputs)
+        return leaves[0].device if leaves else torch.device("cpu")
+
     def batch(self, index: Integer[Tensor, "B"]) -> Batch:
-        """The examples at these positions."""
+        """The examples at these positions, on the inputs' device."""
         if isinstance(self.inputs, Dataset):
-            inputs = default_collate([self.inputs[int(position)][0] for position in index])
+            inputs = default_collate([inputs_of(self.inputs[int(at)]) for at in index])
         else:
             inputs = map_tensors(lambda leaf: leaf[index.to(leaf.device)], self.inputs)
-        groups = None if self.groups is None else self.groups[index]
-        return Batch(inputs, self.targets[index], groups)
+        return self.labelled(inputs, index)
+
+    def labelled(self, inputs: Inputs, index: Integer[Tensor, "B"]) -> Batch:
+        """Inputs of the examples at these positions, with their codes."""
+        targets, groups = self._codes
+        index = index.to(targets.device)
+        return Batch(inputs, targets[index], None if groups is None else groups[index])
+
+    @cached_property
+    def _codes(self) -> tuple[Integer[Tensor, "N"], Integer[Tensor, "N"] | None]:
+        """The codes beside the inputs: a batch of them need not be copied to a GPU."""
+        groups = None if self.groups is None else self.groups.to(self.device)
+        return self.targets.to(self.device), groups
 
     def to(self, device: torch.device) -> Examples:
-        """Inputs in memory on a device; codes stay where they are."""
+        """Inputs in memory on a device; ``targets`` and ``groups`` stay where they are."""
         if isinstance(self.inputs, Dataset):
             return self
         inputs = map_tensors(lambda leaf: leaf.to(device), self.inputs)
         return Examples(inputs, self.targets, self.groups, self.classes, self.group_labels)
+
+
+def inputs_of(item: Any) -> Inputs:
+    """The inputs in an item of a ``Dataset``."""
+    return item[0] if isinstance(item, Sequence) else item
 
 
 def _as_tensors(inputs: Any) -> Inputs:

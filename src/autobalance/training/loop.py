@@ -19,6 +19,7 @@ from autobalance.models.sound import is_sound
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
 from autobalance.training.examples import Examples
+from autobalance.training.loading import load
 from autobalance.training.origin import described, described_loss, described_optimizer
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
@@ -217,17 +218,19 @@ def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:
 
 @torch.no_grad()
 def predict_logits(
-    model: nn.Module, examples: Examples, index: Tensor, size: int = _EVALUATED_AT_ONCE
+    model: nn.Module,
+    examples: Examples,
+    index: Tensor,
+    size: int = _EVALUATED_AT_ONCE,
+    workers: int = 0,
 ) -> Float[Tensor, "M K"]:
     """Logits of examples in evaluation mode, on the CPU; the model's mode stays."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     try:
-        parts = [
-            forward(model, examples.batch(part).to(device)).float().cpu()
-            for part in torch.split(index, size)
-        ]
+        batches = load(examples, torch.split(index.to(examples.device), size), device, workers)
+        parts = [forward(model, batch).float() for batch in batches]
     finally:
         model.train(training)
-    return torch.cat(parts)
+    return torch.cat(parts).cpu()

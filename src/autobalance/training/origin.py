@@ -30,7 +30,7 @@ def described(value: Any) -> str:
 def described_optimizer(settings: TrainingSettings, optimizer: torch.optim.Optimizer) -> str:
     """Settings and optimizer, before the first step."""
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    own = replace(settings, optimizer=None, scheduler=None)
+    own = replace(settings, optimizer=None, scheduler=None, augment=None, workers=0)
     return f"{own} {type(optimizer).__qualname__} {described(groups)}"
 
 

@@ -210,7 +210,7 @@ def search_and_retrain(
             parametrisation,
         )
         searching.run(_in(folder, SEARCH), _reporting(progress, SEARCH))
-        logits = predict_logits(searching.model, examples, held_out)
+        logits = predict_logits(searching.model, examples, held_out, workers=training.workers)
         design = search.design()
         searched = time.perf_counter()
         retraining = fresh(torch.arange(len(examples)), design)
@@ -219,7 +219,11 @@ def search_and_retrain(
         retraining.run(_in(folder, RETRAINING), _reporting(progress, RETRAINING))
         ended = time.perf_counter()
         model = retraining.model.eval()
-        evaluation = None if tested is None else evaluate(model, tested, examples, parsed, where)
+        evaluation = (
+            None
+            if tested is None
+            else evaluate(model, tested, examples, parsed, where, training.workers)
+        )
     return Retrained(
         model,
         design.with_metadata(objective=str(parsed), start=first.metadata.get("preset", "given")),
@@ -294,7 +298,9 @@ def new_training(
     return Training(
         model_factory().to(device),
         ParametricCrossEntropy.from_design(design).to(device),
-        ShuffledBatches(examples, index, settings.batch_size, seed),
+        ShuffledBatches(
+            examples, index, settings.batch_size, seed, settings.augment, settings.workers, device
+        ),
         settings,
     )
 
@@ -350,7 +356,9 @@ def add_search(
     g = None if examples.groups is None else examples.groups[held_out].numpy()
 
     def errors() -> list[list[float]]:
-        predicted = predict_logits(training.model, examples, held_out).argmax(1).numpy()
+        workers = training.settings.workers
+        logits = predict_logits(training.model, examples, held_out, workers=workers)
+        predicted = logits.argmax(1).numpy()
         of_cells: list[list[float]] = cell_errors(y, predicted, g, *shape).tolist()
         return of_cells
 

@@ -11,9 +11,17 @@ import torch
 from jaxtyping import Integer
 from numpy import ndarray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from autobalance.batches import Batch
+from autobalance.errors import DataError
+from autobalance.training.augment import Augmentation
 from autobalance.training.examples import Examples
+from autobalance.training.loading import load
+from autobalance.training.origin import described
+
+_AUGMENTATION = 2**32
+"""Between the seeds of orders and of augmentation."""
 
 
 class ShuffledBatches:
@@ -30,20 +38,46 @@ class ShuffledBatches:
         Examples in a batch.
     seed
         Of the orders.
+    augment
+        Changes the images of each batch.
+    workers
+        Processes that read a ``Dataset`` ahead; see :func:`~autobalance.training.loading.load`.
+    device
+        Where batches of a ``Dataset`` go; by default, and for others, they stay on the inputs'.
+
+    Raises
+    ------
+    DataError
+        If there is something to augment but the inputs are no tensor.
     """
 
     def __init__(
-        self, examples: Examples, index: Integer[Tensor, "M"], size: int, seed: int
+        self,
+        examples: Examples,
+        index: Integer[Tensor, "M"],
+        size: int,
+        seed: int,
+        augment: Augmentation | None = None,
+        workers: int = 0,
+        device: torch.device | None = None,
     ) -> None:
         self._examples, self._index, self._size = examples, index, size
         self._generator = torch.Generator().manual_seed(seed)
+        self._augment, self._workers = augment, workers
+        in_memory = not isinstance(examples.inputs, Dataset)
+        self._device = examples.device if in_memory or device is None else device
+        # not the seed of the orders, whose draws these would repeat
+        self._draws = torch.Generator(self._device).manual_seed(seed + _AUGMENTATION)
 
     @property
     def origin(self) -> str:
-        """Which examples these are, how many make a batch, and the seed, as text."""
+        """Which examples these are, how many make a batch, what changes them, and the seed."""
         index = self._index.numpy()
         digest = hashlib.sha256(np.stack([index, self._examples.cells[index]]).tobytes())
-        return f"{digest.hexdigest()[:16]} by {self._size} from {self._generator.initial_seed()}"
+        text = f"{digest.hexdigest()[:16]} by {self._size} from {self._generator.initial_seed()}"
+        if self._augment is None:
+            return text
+        return f"{text} with {described(self._augment)} on {self._draws.device.type}"
 
     @property
     def inputs_digest(self) -> str:
@@ -56,16 +90,34 @@ class ShuffledBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._index), generator=self._generator)
-        for batch in torch.split(self._index[order], self._size)[: len(self)]:
-            yield self._examples.batch(batch)
+        # to a GPU at once, and not batch by batch
+        index = self._index[order].to(self._examples.device)
+        parts = torch.split(index, self._size)[: len(self)]
+        seeds = torch.Generator()
+        seeds.set_state(self._generator.get_state())  # the order is that of any number of workers
+        for batch in load(self._examples, parts, self._device, self._workers, seeds):
+            yield self._augmented(batch)
+
+    def _augmented(self, batch: Batch) -> Batch:
+        if self._augment is None:
+            return batch
+        if not isinstance(batch.inputs, Tensor):
+            raise DataError(
+                f"the inputs are a {type(batch.inputs).__name__} but an augmentation takes one "
+                "tensor of images; leave it out"
+            )
+        return batch._replace(inputs=self._augment(batch.inputs, self._draws))
 
     def state_dict(self) -> dict[str, Any]:
-        """The random stream, between two epochs."""
-        return {"generator": self._generator.get_state()}
+        """The random streams, between two epochs."""
+        draws = None if self._augment is None else self._draws.get_state()
+        return {"generator": self._generator.get_state(), "augment": draws}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self._generator.set_state(state["generator"])
+        if self._augment is not None:
+            self._draws.set_state(state["augment"])
 
 
 class StratifiedBatches:

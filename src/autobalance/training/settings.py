@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from autobalance.errors import DataError
+from autobalance.training.augment import Augmentation
 
 SCHEDULES = ("cosine", "multistep", "constant")
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -43,6 +44,12 @@ class TrainingSettings:
     scheduler
         Makes another schedule of the optimizer, stepped after each epoch, as torch's are; it has
         to follow from the epoch alone.
+    augment
+        Changes training images at random, batch by batch, such as
+        :class:`~autobalance.training.augment.CropAndFlip`; held-out ones never.
+    workers
+        Processes that read a ``Dataset`` ahead; 0 reads it in the training's own. It decides
+        nothing else, unless the ``Dataset`` draws random numbers.
     """
 
     epochs: int = 30
@@ -57,12 +64,16 @@ class TrainingSettings:
     warm_up_epochs: float = 0.0
     optimizer: OptimizerFactory | None = None
     scheduler: SchedulerFactory | None = None
+    augment: Augmentation | None = None
+    workers: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
                 raise DataError(f"{name} is {value}; use a whole number of at least 1")
+        if not isinstance(self.workers, Integral) or self.workers < 0:
+            raise DataError(f"workers is {self.workers}; use a whole number of processes, or 0")
         for name in ("learning_rate", "momentum", "weight_decay", "decay", "warm_up_epochs"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
