@@ -1,6 +1,5 @@
 """Models by name: the built-in ones, the user's own, and every message on the way."""
 
-import itertools
 import pickle
 import sys
 
@@ -26,21 +25,7 @@ IMAGES = {
     "resnet44": CifarResNet,
     "resnet56": CifarResNet,
 }
-NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def own_module(tmp_path, monkeypatch):
-    """Write code into a module of a name of its own in the working directory; give the name."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def write(code):
-        name = f"autobalance_test_models_{next(NUMBERS)}"
-        (tmp_path / f"{name}.py").write_text(code)
-        return name
-
-    return write
+OF_TORCHVISION = ["resnet18", "resnet50"]
 
 
 def refused(name, *said, shape=(4,)):
@@ -53,10 +38,10 @@ def refused(name, *said, shape=(4,)):
 
 
 def test_these_are_the_built_in_models():
-    assert list(BUILT_IN) == [*FEATURES, *IMAGES]
+    assert list(BUILT_IN) == [*FEATURES, *IMAGES, *OF_TORCHVISION]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", [*FEATURES, *IMAGES])
 def test_a_built_in_takes_the_shape_of_one_example(name):
     torch.manual_seed(0)
     kind, shape = (FEATURES[name], (7,)) if name in FEATURES else (IMAGES[name], (2, 12, 9))
@@ -87,7 +72,7 @@ def test_a_model_of_features_refuses_other_shapes(name, shape):
     )
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [*IMAGES, *OF_TORCHVISION])
 @pytest.mark.parametrize("shape", [(784,), (28, 28), (5, 1, 28, 28), (1, 0, 28)])
 def test_a_model_of_images_refuses_other_shapes(name, shape):
     said = ("takes images of shape (C, H, W)", f"has shape {shape}", "use one of linear, mlp")

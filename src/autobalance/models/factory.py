@@ -8,22 +8,21 @@ names no path to be run by itself: whoever reads a model from a file looks its n
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from torch import nn
 
 from autobalance.errors import DataError
+from autobalance.models.imported import ImportedFactory
 from autobalance.models.mlp import MLP
 from autobalance.models.resnet import resnet8, resnet14, resnet20, resnet32, resnet44, resnet56
 from autobalance.models.small_cnn import SmallCNN
 from autobalance.models.strided_cnn import StridedCNN
+from autobalance.models.vision import TORCHVISION, torchvision_resnet
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
 """From the shape of one example, (D,) or (C, H, W), and the number of classes to a model."""
@@ -48,6 +47,7 @@ _KINDS: dict[str, dict[str, Callable[..., nn.Module]]] = {  # called as (K, D) o
         "resnet32": _for_any_size(resnet32),
         "resnet44": _for_any_size(resnet44),
         "resnet56": _for_any_size(resnet56),
+        **{name: _for_any_size(partial(torchvision_resnet, name)) for name in TORCHVISION},
     },
 }
 
@@ -67,8 +67,8 @@ def build_model(name: str, inputs_shape: tuple[int, ...], n_classes: int) -> nn.
     Raises
     ------
     DataError
-        As in :func:`model_factory`; if a built-in takes other shapes; if the factory of a path
-        fails or makes no ``torch.nn.Module``.
+        As in :func:`model_factory`; if a built-in takes other shapes, or is torchvision's, which
+        cannot be imported; if the factory of a path fails or makes no ``torch.nn.Module``.
     """
     return model_factory(name)(inputs_shape, n_classes)
 
@@ -91,32 +91,15 @@ def model_factory(name: str) -> Factory:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise DataError(
             f"there is no model {name!r}; use {', '.join(BUILT_IN)} or the path of your own, such "
             "as package.module:factory"
         )
-    try:
-        with _working_directory_importable():
-            module = importlib.import_module(module_name)
-    except Exception as error:
-        raise DataError(
-            f"module {module_name!r} of model {name!r} cannot be imported ({_told(error)}); "
-            "correct or install it, or start in the folder that holds it"
-        ) from error
-    try:
-        factory = getattr(module, attribute)
-    except AttributeError as error:
-        raise DataError(
-            f"module {module_name!r} has no {attribute!r} to make a model with; correct {name!r}"
-        ) from error
-    if not callable(factory):
-        raise DataError(
-            f"{name!r} is of type {type(factory).__name__}, which cannot be called; name a "
-            "function of the shape of one example and the number of classes"
-        )
-    return partial(_build_imported, name, factory)
+    imported = ImportedFactory.of(
+        name, "model", "function of the shape of one example and the number of classes"
+    )
+    return partial(_build_imported, imported)
 
 
 def check_factory(model: object, kind: str) -> None:
@@ -166,39 +149,13 @@ def _build_built_in(name: str, inputs_shape: tuple[int, ...], n_classes: int) ->
 
 
 def _build_imported(
-    name: str, factory: Callable[..., Any], inputs_shape: tuple[int, ...], n_classes: int
+    factory: ImportedFactory, inputs_shape: tuple[int, ...], n_classes: int
 ) -> nn.Module:
-    try:
-        model = factory(inputs_shape, n_classes)
-    except Exception as error:
-        raise DataError(
-            f"model {name!r} fails when called with the shape of one example and the number of "
-            f"classes, {inputs_shape} and {n_classes} ({_told(error)}); correct its code"
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise DataError(
-            f"model {name!r} makes a value of type {type(model).__name__}; let it return a "
-            "torch.nn.Module"
-        )
-    return model
+    how = f"with the shape of one example and the number of classes, {inputs_shape} and {n_classes}"
+    return factory.make(how, inputs_shape, n_classes)
 
 
 BUILT_IN: Mapping[str, Factory] = MappingProxyType(
     {name: partial(_build_built_in, name) for models in _KINDS.values() for name in models}
 )
 """What makes each model that comes with AutoBalance, by the name the command line knows."""
-
-
-@contextmanager
-def _working_directory_importable() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-def _told(error: Exception) -> str:
-    """An error of the user's code as part of one sentence."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
