@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.ldam import LDAMLoss
@@ -74,7 +75,9 @@ def by_hand(make_optimizer, make_schedule, by_epoch):
 KINDS = {
     "default": (
         {},
-        lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9, weight_decay=1e-4),
+        lambda parameters: torch.optim.SGD(
+            parameters, 0.1, momentum=0.9, weight_decay=1e-4, fused=True
+        ),
         lambda optimizer: lr_scheduler.LambdaLR(
             optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / (4 * EPOCHS))
         ),
@@ -102,6 +105,33 @@ def test_it_is_the_loop_written_by_hand(kind):
         assert torch.equal(value, weights[name])
     assert [epoch.train_loss for epoch in run.history] == pytest.approx(means)
     assert [epoch.number for epoch in run.history] == [1, 2, 3]
+
+
+WAITING = {"_local_scalar_dense", "nonzero", "equal", "masked_select"}
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations for which a GPU's host would wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function.overloadpacket.__name__ in WAITING
+        return function(*args, **(kwargs or {}))
+
+
+def waits(n, **settings):
+    run = training(examples_of(n), epochs=1, **settings)
+    with Waits() as seen:
+        run.run()
+    return seen.count
+
+
+def test_no_step_waits_for_the_device():
+    """An epoch does, to read its loss and to look whether the weights are finite."""
+    assert waits(3 * SIZE) == waits(9 * SIZE) > 0
 
 
 def test_the_history_has_the_rate_that_an_epoch_began_with():

@@ -1,5 +1,6 @@
 """Learning rates follow their formulas, and torch's own schedules where these say the same."""
 
+import copy
 import math
 import re
 
@@ -92,6 +93,50 @@ def test_the_default_optimizer_has_what_was_asked_for():
         "nesterov": True,
         "weight_decay": 0.01,
     }
+
+
+def steps(model, stepper):
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    for _ in range(20):
+        stepper.zero_grad()
+        model(x).square().mean().backward()
+        stepper.step()
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+def test_the_fused_step_is_the_step():
+    first = nn.Linear(3, 4)
+    fused, plain = copy.deepcopy(first), copy.deepcopy(first)
+    settings = TrainingSettings(momentum=0.9, weight_decay=0.1, nesterov=True)
+    ours = settings.make_optimizer(fused)
+    assert ours.defaults["fused"]
+    theirs = torch.optim.SGD(
+        plain.parameters(), 0.1, momentum=0.9, weight_decay=0.1, nesterov=True, foreach=False
+    )
+    torch.testing.assert_close(steps(fused, ours), steps(plain, theirs))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Embedding(3, 2, sparse=True),
+        nn.Linear(2, 2, dtype=torch.complex64),
+        nn.Linear(2, 2, device="meta"),
+    ],
+    ids=["sparse", "complex", "elsewhere"],
+)
+def test_what_has_no_fused_step_is_stepped_without(model):
+    assert not TrainingSettings().make_optimizer(model).defaults["fused"]
+
+
+def test_sparse_gradients_are_stepped():
+    model = nn.Embedding(3, 2, sparse=True)
+    before = model.weight.detach().clone()
+    stepper = TrainingSettings(weight_decay=0.0).make_optimizer(model)
+    model(torch.tensor([1])).sum().backward()
+    stepper.step()
+    expected = torch.tensor([[0.0], [0.1], [0.0]]).expand(3, 2)
+    torch.testing.assert_close(before - model.weight, expected)
 
 
 def test_another_optimizer_gets_the_parameters():

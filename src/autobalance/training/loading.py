@@ -50,8 +50,13 @@ def load(
         pin_memory=device.type == "cuda",
         generator=torch.Generator() if generator is None else generator,  # and no global one
     )
-    for part, inputs in zip(parts, loader, strict=True):
-        yield examples.labelled(inputs, part).to(device)
+    # to a GPU at once: codes in pageable memory could make every batch wait for the one before it
+    codes = examples.labelled((), torch.cat(list(parts))).to(device)
+    sizes = [len(part) for part in parts]
+    targets = torch.split(codes.targets, sizes)
+    groups = [None] * len(parts) if codes.groups is None else torch.split(codes.groups, sizes)
+    for inputs, y, g in zip(loader, targets, groups, strict=True):
+        yield Batch(inputs, y, g).to(device)
 
 
 class _Inputs(Dataset[Any]):

@@ -19,6 +19,7 @@ from autobalance.models.sound import is_sound
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
 from autobalance.training.examples import Examples
+from autobalance.training.layout import channels_last
 from autobalance.training.loading import load
 from autobalance.training.origin import described, described_loss, described_optimizer
 from autobalance.training.sampling import ShuffledBatches
@@ -135,12 +136,13 @@ class Training:
         if checkpoints is not None and found is not None:
             self._refuse_other_origin(found[1].get("origin", {}), checkpoints.folder)
             self.load_state_dict(found[1])
-        for number in range(len(self.history) + 1, self.settings.epochs + 1):
-            self.history.append(self._epoch(number))
-            if checkpoints is not None:
-                checkpoints.save(number, self.state_dict())
-            if on_epoch is not None:
-                on_epoch(self.history[-1])
+        with channels_last(self.model, self.optimizer):
+            for number in range(len(self.history) + 1, self.settings.epochs + 1):
+                self.history.append(self._epoch(number))
+                if checkpoints is not None:
+                    checkpoints.save(number, self.state_dict())
+                if on_epoch is not None:
+                    on_epoch(self.history[-1])
 
     def _epoch(self, number: int) -> Epoch:
         self.model.train()

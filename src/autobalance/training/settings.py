@@ -16,6 +16,7 @@ from autobalance.errors import DataError
 from autobalance.training.augment import Augmentation
 
 SCHEDULES = ("cosine", "multistep", "constant")
+_FUSED = ("cpu", "cuda")
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 SchedulerFactory = Callable[[torch.optim.Optimizer], Any]
 
@@ -105,6 +106,7 @@ class TrainingSettings:
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
+            fused=_can_be_fused(model, parameters),
         )
 
     def make_schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
@@ -121,3 +123,11 @@ class TrainingSettings:
         if self.schedule == "multistep":
             return self.decay ** sum(step >= share * steps for share in self.milestones)
         return 1.0
+
+
+def _can_be_fused(model: nn.Module, parameters: list[nn.Parameter]) -> bool:
+    """Whether all parameters are stepped by one kernel that makes one pass through memory."""
+    sparse = any(getattr(module, "sparse", False) for module in model.modules())  # gradients
+    return not sparse and all(
+        each.device.type in _FUSED and each.is_floating_point() for each in parameters
+    )
