@@ -85,3 +85,9 @@ def logits_of(output: Any) -> Float[Tensor, "B K"]:
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(output).__name__
         raise DataError(f"the model returns {found}; it must return logits of shape (B, K)")
     return logits
+
+
+def forward(model: Callable[..., Any], batch: Batch) -> Float[Tensor, "B K"]:
+    """Logits of a batch."""
+    positional, named = model_arguments(batch.inputs)
+    return logits_of(model(*positional, **named))

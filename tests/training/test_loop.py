@@ -244,6 +244,8 @@ def wider():
         ({"learning_rate": 0.01}, "optimizer or schedule"),
         ({"epochs": 4}, "optimizer or schedule"),
         ({"optimizer": torch.optim.SGD}, "optimizer or schedule"),
+        ({"precision": "bfloat16"}, "optimizer or schedule"),
+        ({"compile": True}, "optimizer or schedule"),
         ({"seed": 1}, "choice of training examples"),
         ({"examples": examples_of(29)}, "choice of training examples"),
         ({"additive": [0.0, -0.5, -1.1]}, "loss"),
@@ -251,7 +253,19 @@ def wider():
         ({"examples": shifted_examples()}, "set of inputs"),
         ({"model": wider()}, "model"),
     ],
-    ids=["rate", "epochs", "optimizer", "seed", "examples", "loss", "kind", "inputs", "model"],
+    ids=[
+        "rate",
+        "epochs",
+        "optimizer",
+        "digits",
+        "compiled",
+        "seed",
+        "examples",
+        "loss",
+        "kind",
+        "inputs",
+        "model",
+    ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, other, what):
     training(epochs=EPOCHS).run(Checkpoints(tmp_path))

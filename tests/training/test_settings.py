@@ -165,6 +165,7 @@ def test_another_optimizer_gets_the_parameters():
         ({"warm_up_epochs": -1.0}, "warm_up_epochs is -1.0; it must be finite"),
         ({"workers": -1}, "workers is -1; use a whole number of processes, or 0"),
         ({"schedule": "linear"}, "schedule is 'linear'; use one of cosine, multistep, constant"),
+        ({"precision": "float16"}, "precision is 'float16'; use one of float32, tf32, bfloat16"),
         ({"momentum": 0.0, "nesterov": True}, "nesterov needs a momentum above 0"),
     ],
     ids=str,

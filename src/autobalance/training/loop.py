@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from autobalance.batches import Batch, logits_of, model_arguments
+from autobalance.batches import forward
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.models.sound import is_sound
 from autobalance.search.online import OnlineSearch
@@ -24,6 +24,7 @@ from autobalance.training.loading import load
 from autobalance.training.origin import described, described_loss, described_optimizer
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
+from autobalance.training.step import Step
 
 _EVALUATED_AT_ONCE = 512
 
@@ -95,6 +96,7 @@ class Training:
     ) -> None:
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
         self.optimizer = settings.make_optimizer(model)
+        self._step = Step(model, loss, self.optimizer, settings)
         self.origin = {
             "model": str([(name, *each.shape) for name, each in model.state_dict().items()]),
             "choice of training examples": batches.origin,
@@ -127,6 +129,8 @@ class Training:
         ------
         SearchError
             If the training loss is not finite, or the search gives up.
+        DataError
+            If the model is to be compiled and cannot be.
         ArtifactError
             If a checkpoint cannot be written, none can be read, or it is of another run.
         """
@@ -155,13 +159,10 @@ class Training:
         count = 0
         for item in self.batches:
             batch = item.to(self.device)
-            self.optimizer.zero_grad(set_to_none=True)
-            value = self.loss(forward(self.model, batch), batch.targets, batch.groups)
-            value.backward()
-            self.optimizer.step()
+            value = self._step(batch)
             if not self._by_epoch:
                 self.schedule.step()
-            total += value.detach() * len(batch.targets)
+            total += value * len(batch.targets)
             count += len(batch.targets)
             if self.search is not None:
                 self.search.step(*batch)
@@ -210,12 +211,6 @@ class Training:
                     f"the checkpoints in {folder} are of a run with another {name}; give a new "
                     "or empty folder, or what that run was started with"
                 )
-
-
-def forward(model: nn.Module, batch: Batch) -> Float[Tensor, "B K"]:
-    """Logits of a batch."""
-    positional, named = model_arguments(batch.inputs)
-    return logits_of(model(*positional, **named))
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from autobalance.errors import DataError
 from autobalance.training.augment import Augmentation
 
 SCHEDULES = ("cosine", "multistep", "constant")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 _FUSED = ("cpu", "cuda")
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 SchedulerFactory = Callable[[torch.optim.Optimizer], Any]
@@ -51,6 +52,16 @@ class TrainingSettings:
     workers
         Processes that read a ``Dataset`` ahead; 0 reads it in the training's own. It decides
         nothing else, unless the ``Dataset`` draws random numbers.
+    precision
+        Of the network in training steps; evaluation and hypergradients are in float32 whatever it
+        is, and so are the loss and the weights. ``"float32"`` leaves PyTorch as it is set: it takes
+        TF32 for convolutions on a GPU unless ``torch.backends.cudnn.allow_tf32`` is off.
+        ``"tf32"`` takes it for products of matrices, too, which matters to transformers.
+        ``"bfloat16"`` is autocast: for recent GPUs, and for CPUs with AMX; on others it is slow.
+    compile
+        Whether training steps run the network through ``torch.compile``, on a GPU in CUDA graphs.
+        It takes a compiler and, once for each architecture and batch size in a process, up to a
+        minute; it pays where small kernels follow each other for many epochs.
     """
 
     epochs: int = 30
@@ -67,6 +78,8 @@ class TrainingSettings:
     scheduler: SchedulerFactory | None = None
     augment: Augmentation | None = None
     workers: int = 0
+    precision: str = "float32"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -81,6 +94,8 @@ class TrainingSettings:
                 raise DataError(f"{name} is {value}; it must be finite and not negative")
         if self.schedule not in SCHEDULES:
             raise DataError(f"schedule is {self.schedule!r}; use one of {', '.join(SCHEDULES)}")
+        if self.precision not in PRECISIONS:
+            raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
         if self.nesterov and not self.momentum:
             raise DataError("nesterov needs a momentum above 0, such as 0.9")
 
