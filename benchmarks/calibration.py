@@ -35,7 +35,7 @@ from autobalance.evaluation import Evaluator
 from autobalance.objectives import Objective
 from autobalance.reliability import expected_calibration_error
 from autobalance.runs.columns import Columns
-from autobalance.runs.examples import PreparedTable, prepare_table
+from autobalance.runs.examples import PreparedRows, prepare
 from benchmarks.record import write_record
 
 TARGETS = {
@@ -66,7 +66,8 @@ def main() -> None:
     for name, target in TARGETS.items():
         table = read_table(arguments.data_dir / "tables" / f"{name}.csv.gz", required=[target])
         for seed in range(arguments.seeds):
-            data = prepare_table(split_table(table, target, seed), Columns(target, split=SPLIT))
+            columns = Columns(target, split=SPLIT)
+            data = prepare(columns.rows(split_table(table, target, seed)), columns)
             rows.append({"table": name, **measure(data, seed)})
             print(f"{name}, seed {seed} done", flush=True)
     summary = summarise(rows)
@@ -88,7 +89,7 @@ def split_table(table: Table, target: str, seed: int) -> Table:
     return replace(table, frame=table.frame.assign(**{SPLIT: part}))
 
 
-def measure(data: PreparedTable, seed: int) -> dict[str, Any]:
+def measure(data: PreparedRows, seed: int) -> dict[str, Any]:
     """Fit on the training rows and measure on the test rows."""
     train, test, counts = data.train, data.test, data.counts
     assert test is not None  # split_table marks some

@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
-from autobalance.runs.examples import prepare_table
+from autobalance.runs.examples import prepare
 from autobalance.search.heldout import HELD_OUT_LOSSES
 from autobalance.search.settings import SearchSettings
 from benchmarks.record import write_record
@@ -68,10 +68,11 @@ def _on_one_thread(data_dir: Path, name: str, examples: int, seed: int) -> list[
 def compare(data_dir: Path, name: str, examples: int, seed: int) -> list[dict[str, Any]]:
     """Design a loss with either held-out loss, on the same examples and folds."""
     columns = Columns("target", split=_SPLIT)
-    table = Columns("target").read_to_fit(data_dir / "tables" / f"{name}.csv.gz")
+    table = Columns("target").read(data_dir / "tables" / f"{name}.csv.gz")
     kept, marks = thinned_halves(table.column("target").to_numpy(), examples, seed)
     table = table.rows(kept)
-    data = prepare_table(replace(table, frame=table.frame.assign(**{_SPLIT: marks})), columns)
+    table = replace(table, frame=table.frame.assign(**{_SPLIT: marks}))
+    data = prepare(columns.rows(table), columns)
     train, test = data.train, data.test
     assert test is not None  # half the rows are
     training = TrainingData(

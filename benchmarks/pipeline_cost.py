@@ -21,7 +21,6 @@ Times are of one thread's processor, which other work on the machine disturbs le
 from __future__ import annotations
 
 import argparse
-import gzip
 import tempfile
 import time
 from collections import defaultdict
@@ -38,6 +37,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from autobalance.data.images.idx import read_mnist
 from autobalance.models.small_cnn import SmallCNN
 from autobalance.objectives import Objective
 from autobalance.search import online
@@ -47,7 +47,7 @@ from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
-from benchmarks.hypergradient.cases import CLASSES, Case, long_tailed
+from benchmarks.hypergradient.cases import CLASSES, Case, arrays, long_tailed
 from benchmarks.hypergradient.methods import PUBLISHED, batches, methods
 from benchmarks.record import write_record
 
@@ -124,22 +124,12 @@ def main() -> None:
 
 def read_fashion_mnist(folder: Path) -> tuple[Data, Data]:
     """Long-tailed training images with pixels in [0, 1] and their classes, and all test images."""
-    images, classes = _read_idx(folder, "train")
+    both = read_mnist(folder)
+    images, classes = arrays(both.part("train"))
     train = long_tailed(images, classes, int(np.bincount(classes).min()))
-    images, classes = _read_idx(folder, "t10k")
-    test = images.astype(np.float32) / 255, classes.astype(np.int64)
+    images, classes = arrays(both.part("test"))
+    test = images.astype(np.float32) / 255, classes
     return _tensors(*train), _tensors(*test)
-
-
-def _read_idx(folder: Path, part: str) -> tuple[ndarray, ndarray]:
-    """Bytes of images (N, 1, 28, 28) and classes, behind headers of 16 and 8 bytes."""
-    images, classes = (
-        np.frombuffer(
-            gzip.decompress((folder / f"{part}-{name}.gz").read_bytes()), np.uint8, offset=header
-        )
-        for name, header in (("images-idx3-ubyte", 16), ("labels-idx1-ubyte", 8))
-    )
-    return images.reshape(-1, 1, 28, 28), classes
 
 
 def _tensors(images: ndarray, classes: ndarray) -> Data:

@@ -43,7 +43,7 @@ from threadpoolctl import threadpool_limits
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
-from autobalance.runs.examples import prepare_table
+from autobalance.runs.examples import prepare
 from autobalance.search.exact import ExactProblem, exact_search
 from autobalance.search.folds import Folds
 from autobalance.space import SearchSpace
@@ -122,8 +122,8 @@ def read_examples(path: Path, seed: int) -> TrainingData:
     """The rows that are searched on."""
     columns = Columns("target")
     whole = columns.read_to_fit(path)
-    kept = kept_rows(whole.column(columns.target).to_numpy(), seed)
-    data = prepare_table(whole.rows(kept), columns)
+    kept = kept_rows(whole.target.to_numpy(), seed)
+    data = prepare(whole.rows(kept), columns)
     return TrainingData(
         data.train.features,
         data.train.y,

@@ -37,7 +37,8 @@ from autobalance.baselines.vector_scaling import vector_scaling
 from autobalance.bench import TrainedHead
 from autobalance.counts import Counts
 from autobalance.evaluation import Evaluator, cell_codes
-from autobalance.network_bench import NetworkBench, NetworkSettings
+from autobalance.network_bench import NetworkBench
+from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.search.folds import make_folds
 from autobalance.search.online import DEFAULT_PARAMETERS as NETWORK_PARAMETERS

@@ -6,8 +6,6 @@ to 0 in a straight line. Of the long-tailed images, a fifth of each class is hel
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,7 +18,11 @@ from torch import Tensor, nn
 
 from autobalance.batches import Batch
 from autobalance.counts import Counts
-from autobalance.data.longtail import long_tailed_counts
+from autobalance.data.images.idx import read_mnist
+from autobalance.data.images.image_set import ImageSet
+from autobalance.data.images.parquet import read_parquet
+from autobalance.data.images.sources import pixels
+from autobalance.data.longtail import long_tailed_indices
 from autobalance.losses.parametric import adjusted_cross_entropy
 from autobalance.losses.presets import logit_adjustment
 from autobalance.models.resnet import resnet32
@@ -149,10 +151,8 @@ def _on_examples(
 
 def long_tailed(images: ndarray, classes: ndarray, largest: int) -> tuple[ndarray, ndarray]:
     """The first images of each class, fewer of each than of the one before."""
-    counts = long_tailed_counts(largest, CLASSES, RATIO)
-    rows = [np.flatnonzero(classes == k)[:count] for k, count in enumerate(counts)]
-    kept = np.sort(np.concatenate(rows))
-    return images[kept].astype(np.float32) / 255, classes[kept].astype(np.int64)
+    kept = long_tailed_indices(classes, RATIO, n_max=largest)
+    return images[kept].astype(np.float32) / 255, classes[kept]
 
 
 def _every_fifth_of_its_class(classes: ndarray) -> ndarray:
@@ -162,26 +162,19 @@ def _every_fifth_of_its_class(classes: ndarray) -> ndarray:
     return held_out
 
 
+def arrays(images: ImageSet) -> tuple[ndarray, ndarray]:
+    """Images (N, C, H, W) in bytes, and their classes."""
+    return pixels(images.images), images.targets.astype(np.int64)
+
+
 def _fashion_mnist(folder: Path) -> tuple[ndarray, ndarray]:
-    """Images (N, 1, 28, 28) and classes, from IDX files with headers of 16 and 8 bytes."""
-    raw = [
-        np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
-        for path, header in (
-            (folder / "fashion-mnist" / "train-images-idx3-ubyte.gz", 16),
-            (folder / "fashion-mnist" / "train-labels-idx1-ubyte.gz", 8),
-        )
-    ]
-    return raw[0].reshape(-1, 1, 28, 28), raw[1]
+    return arrays(read_mnist(folder / "fashion-mnist").part("train"))
 
 
 def _cifar10(folder: Path) -> tuple[ndarray, ndarray]:
-    """Images (N, 3, 32, 32) and classes, the first 10,000 of the training files."""
-    import pandas as pd
-    from PIL import Image  # matplotlib brings it along
-
-    table = pd.read_parquet(folder / "cifar10" / "train-00000-of-00001.parquet").iloc[:10_000]
-    pictures = [np.asarray(Image.open(io.BytesIO(cell["bytes"]))) for cell in table["img"]]
-    return np.stack(pictures).transpose(0, 3, 1, 2), table["label"].to_numpy()
+    """The first 10,000 of the training files."""
+    train = read_parquet(folder / "cifar10" / "train-00000-of-00001.parquet")
+    return arrays(train.rows(np.arange(len(train)) < 10_000))
 
 
 RESNET, CNN = "ResNet-32", "small CNN"

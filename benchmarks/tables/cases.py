@@ -13,7 +13,7 @@ from autobalance.data.tables import Table
 from autobalance.data.targets import encode_groups, encode_target
 from autobalance.objectives import Objective
 from autobalance.runs.columns import Columns
-from autobalance.runs.examples import Examples, prepare_table
+from autobalance.runs.examples import Examples, prepare
 
 PARTS = 5
 """Outer folds of a table without a test split of its own: one seed holds out one of them."""
@@ -93,7 +93,7 @@ class Task:
 
 def read_case(data_dir: Path, case: Case) -> Table:
     """The table of a case, with the columns that it needs."""
-    return _columns(case).read_to_fit(data_dir / "tables" / f"{case.table}.csv.gz")
+    return _columns(case).read(data_dir / "tables" / f"{case.table}.csv.gz")
 
 
 def make_task(table: Table, case: Case, seed: int) -> Task:
@@ -108,7 +108,7 @@ def make_task(table: Table, case: Case, seed: int) -> Task:
         marks = np.where(_outer_fold(table, case) == seed, "test", "train")
         table = replace(table, frame=table.frame.assign(**{_SPLIT: marks}))
         columns = replace(columns, split=_SPLIT)
-    data = prepare_table(table, columns)
+    data = prepare(columns.rows(table), columns)
     if data.test is None:
         raise SystemExit(f"{case.table} has no outer fold {seed}; ask for fewer seeds")
     train = TrainingData(
@@ -120,7 +120,7 @@ def make_task(table: Table, case: Case, seed: int) -> Task:
         data.counts.groups,
     )
     procedure = Procedure(
-        Objective.parse(case.objective), seed=seed, standardise=not data.encoder.one_vector
+        Objective.parse(case.objective), seed=seed, standardise=not data.reader.one_vector
     )
     return Task(case, seed, train, data.test, procedure)
 

@@ -213,9 +213,11 @@ def test_both_file_formats_are_read(tmp_path):
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
     grey, labels = rng.integers(256, size=(6, 28, 28), dtype=np.uint8), np.arange(6, dtype=np.uint8)
-    for name, header, content in (("images-idx3", 16, grey), ("labels-idx1", 8, labels)):
-        packed = gzip.compress(bytes(header) + content.tobytes())
-        (folder / f"train-{name}-ubyte.gz").write_bytes(packed)
+    for part in ("train", "t10k"):
+        for name, content in (("images-idx3", grey), ("labels-idx1", labels)):
+            sizes = b"".join(size.to_bytes(4, "big") for size in content.shape)
+            packed = gzip.compress(bytes([0, 0, 8, content.ndim]) + sizes + content.tobytes())
+            (folder / f"{part}-{name}-ubyte.gz").write_bytes(packed)
     images, classes = NETWORKS[CNN].read(tmp_path)
     np.testing.assert_array_equal(images[:, 0], grey)
     np.testing.assert_array_equal(classes, labels)

@@ -91,8 +91,9 @@ def test_fashion_mnist_is_read_and_cut(tmp_path):
     for part, n in (("train", 2000), ("t10k", 30)):
         pixels = rng.integers(256, size=(n, 28, 28), dtype=np.uint8)
         classes = (np.arange(n) % CLASSES).astype(np.uint8)
-        for name, header, content in (("images-idx3", 16, pixels), ("labels-idx1", 8, classes)):
-            data = gzip.compress(bytes(header) + content.tobytes())
+        for name, content in (("images-idx3", pixels), ("labels-idx1", classes)):
+            sizes = b"".join(size.to_bytes(4, "big") for size in content.shape)
+            data = gzip.compress(bytes([0, 0, 8, content.ndim]) + sizes + content.tobytes())
             (tmp_path / f"{part}-{name}-ubyte.gz").write_bytes(data)
     train, test = cost.read_fashion_mnist(tmp_path)
     assert np.bincount(train[1]).tolist() == [200, 120, 72, 44, 26, 16, 10, 6, 4, 2]

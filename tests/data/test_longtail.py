@@ -39,6 +39,25 @@ def test_first_examples_of_each_class_in_order():
     assert long_tailed_indices(y, ratio=1.0).tolist() == list(range(12))
 
 
+@given(n_max=st.integers(1, 500), ratio=st.integers(1, 500), n_classes=st.integers(2, 12))
+def test_the_smallest_class_has_exactly_its_share(n_max, ratio, n_classes):
+    assert long_tailed_counts(n_max, n_classes, float(ratio))[-1] == -(-n_max // ratio)
+    if n_max >= ratio:
+        assert long_tailed_counts(n_max, n_classes, float(ratio), "floor")[-1] == n_max // ratio
+
+
+def test_the_largest_class_may_have_more_than_the_smallest_could_give():
+    y = np.repeat([0, 1, 2], [100, 40, 10])
+    assert np.bincount(y[long_tailed_indices(y, 10.0, n_max=100)]).tolist() == [100, 32, 10]
+    assert np.bincount(y[long_tailed_indices(y, 10.0, "floor", 90)]).tolist() == [90, 28, 9]
+    with pytest.raises(
+        DataError, match="from 100 examples of class 0 needs 50 of class 1, which has 40; start"
+    ):
+        long_tailed_indices(y, 4.0, n_max=100)
+    with pytest.raises(DataError, match="needs 101 of class 0, which has 100"):
+        long_tailed_indices(y, 100.0, n_max=101)
+
+
 def test_unequal_classes_can_all_serve_their_share():
     y = np.repeat([0, 1], [100, 10])
     assert np.bincount(y[long_tailed_indices(y, ratio=2.0)]).tolist() == [10, 5]
@@ -55,6 +74,15 @@ def test_an_empty_class_and_a_lone_class():
         long_tailed_counts(10, 2, 100.0, "floor")
     with pytest.raises(DataError, match="at least two classes"):
         long_tailed_counts(10, 1, 2.0)
+    with pytest.raises(DataError, match="class 0 is to get 0 examples but must get 1 or more"):
+        long_tailed_counts(0, 2, 2.0)
+
+
+def test_codes_with_a_gap_and_no_codes():
+    with pytest.raises(DataError, match="class 1 has no example to take; number the classes"):
+        long_tailed_indices(np.array([0, 2, 2]), 2.0)
+    with pytest.raises(DataError, match="at least two classes"):
+        long_tailed_indices(np.array([], dtype=int), 2.0)
 
 
 def test_digits():

@@ -31,13 +31,16 @@ def long_tailed_counts(
     Raises
     ------
     DataError
-        If the ratio is below 1, there is one class alone, or a class would be left empty.
+        If the ratio is below 1, there is one class alone, ``n_max`` is below 1, or a class would be
+        left empty.
     """
     if not (np.isfinite(ratio) and ratio >= 1):
         raise DataError(f"the imbalance ratio is {ratio} but must be 1 or more; 1 is balanced")
     if n_classes < 2:
         raise DataError("a long-tailed subset needs at least two classes; check the labels")
-    exact = n_max * ratio ** (-np.arange(n_classes) / (n_classes - 1))
+    if n_max < 1:
+        raise DataError(f"class 0 is to get {n_max} examples but must get 1 or more")
+    exact = n_max / ratio ** (np.arange(n_classes) / (n_classes - 1))
     counts = (np.ceil if rounding == "ceil" else np.floor)(exact).astype(np.int64)
     if counts[-1] == 0:
         raise DataError(
@@ -48,12 +51,14 @@ def long_tailed_counts(
 
 
 def long_tailed_indices(
-    y: Int[ndarray, "N"], ratio: float, rounding: Literal["ceil", "floor"] = "ceil"
+    y: Int[ndarray, "N"],
+    ratio: float,
+    rounding: Literal["ceil", "floor"] = "ceil",
+    n_max: int | None = None,
 ) -> Int[ndarray, "M"]:
     """Positions of the first ``n_k`` examples of each class, in their old order.
 
-    The largest class gets as many examples as the smallest class of ``y`` has, so that every class
-    can serve its share. The choice is deterministic, as in the published CIFAR-LT sets.
+    The choice is deterministic, as in the published CIFAR-LT sets.
 
     Parameters
     ----------
@@ -61,10 +66,31 @@ def long_tailed_indices(
         Codes in [0, K), each of which occurs; class 0 becomes the largest.
     ratio, rounding
         As in :func:`long_tailed_counts`, which also says what is refused.
+    n_max
+        Examples of class 0: by default as many as the smallest class of ``y`` has, so that every
+        class can serve its share.
+
+    Raises
+    ------
+    DataError
+        If a class has no example, or fewer than it would have to serve.
     """
-    counts = np.bincount(y)
-    targets = long_tailed_counts(int(counts.min()), len(counts), ratio, rounding)
-    chosen = [np.flatnonzero(y == k)[:count] for k, count in enumerate(targets)]
+    available = np.bincount(y)
+    absent = np.flatnonzero(available == 0)
+    if len(absent):
+        raise DataError(
+            f"class {absent[0]} has no example to take; number the classes that occur from 0"
+        )
+    largest = int(available.min(initial=len(y))) if n_max is None else n_max
+    counts = long_tailed_counts(largest, len(available), ratio, rounding)
+    short = np.flatnonzero(available < counts)
+    if len(short):
+        k = int(short[0])
+        raise DataError(
+            f"a long tail from {largest:,} examples of class 0 needs {counts[k]:,} of class {k}, "
+            f"which has {available[k]:,}; start from fewer"
+        )
+    chosen = [np.flatnonzero(y == k)[:count] for k, count in enumerate(counts)]
     return np.sort(np.concatenate(chosen))
 
 

@@ -210,7 +210,7 @@ def _read_csv(path: Path, suffix: str) -> Table:
                     f"{path} has the single column {first_line[0]!r}, so its values seem to be "
                     f"separated by {word}; save it with commas"
                 )
-    _refuse_repeated(path, [name for name in first_line if name])
+    refuse_repeated(path, [name for name in first_line if name])
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
         frame = pd.read_csv(
@@ -230,7 +230,7 @@ def _read_parquet(path: Path) -> Table:
     # ParquetFile reads this file and nothing else; read_table adds columns for folders named k=v.
     with pq.ParquetFile(path) as file:
         arrow = file.read()
-    _refuse_repeated(path, arrow.column_names)
+    refuse_repeated(path, arrow.column_names)
     matrices = {name: _list_matrix(arrow.column(name)) for name in arrow.column_names}
     vectors = {name: matrix for name, matrix in matrices.items() if matrix is not None}
     frame = arrow.drop_columns(list(vectors)).to_pandas()
@@ -295,7 +295,14 @@ def _npz_array(path: Path, key: str, array: Shaped[ndarray, "*_"]) -> Shaped[nda
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
-def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+def refuse_repeated(path: Path, names: Sequence[str]) -> None:
+    """Check that every column of a file has a name of its own.
+
+    Raises
+    ------
+    DataError
+        If two have the same.
+    """
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise DataError(
