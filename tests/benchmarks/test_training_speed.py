@@ -1,5 +1,8 @@
 """Speeds are compared within a repeat, and what a search costs follows from a step of the loss."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -66,9 +69,21 @@ def test_what_bounds_the_bare_loop(case):
     found = speed.bounds_of(case)
     assert 0 < found["matmul_share"] < 1
     assert found["bound_by"] == speed.bound_by(found["matmul_share"])
-    assert speed.bound_by(0.1, host_share=0.97).startswith("the host")
-    assert speed.bound_by(0.7, host_share=0.3) == "arithmetic"
-    assert speed.bound_by(0.1, host_share=0.3).startswith("reading and writing")
+    assert speed.bound_by(0.1, busy_share=0.4).startswith("the host")
+    assert speed.bound_by(0.7, busy_share=0.97) == "arithmetic"
+    assert speed.bound_by(0.1, busy_share=0.97).startswith("reading and writing")
+
+
+def test_a_gpu_is_busy_with_kernels():
+    gpu, cpu = speed.DeviceType.CUDA, speed.DeviceType.CPU
+    events = [(gpu, False, 2e6), (gpu, False, 5e5), (gpu, True, 9e6), (cpu, False, 9e6)]
+    names = ("device_type", "is_user_annotation", "self_device_time_total")
+    events = [SimpleNamespace(**dict(zip(names, event, strict=True))) for event in events]
+    assert speed.seconds_of_kernels(events) == pytest.approx(2.5)
+    profile = speed.profile(activities=[speed.ProfilerActivity.CPU])
+    with profile, torch.profiler.record_function("mark"):
+        torch.ones(3).sum()
+    assert speed.seconds_of_kernels(profile.key_averages()) == 0
 
 
 def test_medians_and_the_speed_of_a_search():
@@ -95,3 +110,18 @@ def test_a_search_is_as_fast_as_its_plan_lets_it():
     steps = 30 * 77  # of 9,925 images
     moves = 81  # of the loss, one in 17 steps of three fifths of them
     assert speed.search_speed(20) == pytest.approx(steps / (steps + 20 * moves))
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"), [("", 8), ("--steps 3", 3)], ids=["as it comes", "with so many steps"]
+)
+def test_one_model_needs_no_more_than_its_name(monkeypatch, tmp_path, words, steps):
+    threads, cases = torch.get_num_threads(), []
+    monkeypatch.setattr(speed, "compare", lambda case, repeats: cases.append(case) or [])
+    monkeypatch.setattr(speed, "bounds_of", lambda case: {"bound_by": "nothing"})
+    command = f"training_speed --model resnet8 --device cpu {words} --json {tmp_path}/r.json"
+    monkeypatch.setattr(sys, "argv", command.split())
+    speed.main()
+    assert cases == [speed.Case("resnet8", steps, CPU)]
+    assert (tmp_path / "r.json").exists()
+    torch.set_num_threads(threads)
