@@ -56,3 +56,9 @@ def test_a_class_that_cannot_be_on_both_sides_is_named():
         held_out_split(codes([5, 1]), ["dog", "cat"], 0.2)
     with pytest.raises(DataError, match="class 'bird, water' has no example"):
         held_out_split(codes([5]), [("bird", "land"), ("bird", "water")], 0.2)
+
+
+@pytest.mark.parametrize("code", [-1, 2])
+def test_a_code_without_a_label_is_not_left_to_train(code):
+    with pytest.raises(DataError, match=f"y holds the code {code}, which has no label among 2;"):
+        held_out_split(np.array([0, 0, 1, 1, code]), "ab", 0.5)

@@ -42,10 +42,17 @@ def held_out_split(
     Raises
     ------
     DataError
-        If the share is not between 0 and 1, or a class has fewer than two examples.
+        If the share is not between 0 and 1, a code has no label, or a class has fewer than two
+        examples.
     """
     if not 0.0 < share < 1.0:
         raise DataError(f"the held-out share is {share} but must be between 0 and 1")
+    unknown = y[(y < 0) | (y >= len(labels))]
+    if len(unknown):
+        raise DataError(
+            f"y holds the code {unknown[0]}, which has no label among {len(labels)}; give the "
+            "label of every class"
+        )
     rng = np.random.default_rng(seed)
     held_out = []
     for k, label in enumerate(labels):
