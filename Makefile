@@ -25,7 +25,7 @@ demo: $(INSTALLED)
 	@$(BIN)/autobalance demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -11,8 +11,9 @@ import os
 import platform
 import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ def write_record(path: Path, benchmark: str, rows: list[dict[str, Any]], **facts
         "benchmark": benchmark,
         "command": f"python -m benchmarks.{benchmark} " + " ".join(_without_folders(sys.argv[1:])),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {
             "processor": _processor(),
             "cores": os.cpu_count(),
             "torch_threads": torch.get_num_threads(),
+            **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
         },
         **facts,
         "rows": rows,
@@ -56,17 +57,21 @@ class Parts:
     """Finished parts of a record, each in a file of its own, in a folder beside it.
 
     The folder bears a mark of the code: parts that another state of the library or of the
-    benchmarks has computed do not count.
+    benchmarks has computed do not count. Parts that take days, on machines that are lent for hours,
+    are marked by their settings instead: whoever changes what they do removes them.
 
     Parameters
     ----------
     record
         Where the whole will be written.
+    settings
+        What every part depends on beside its key, in the place of the code.
     """
 
-    def __init__(self, record: Path) -> None:
+    def __init__(self, record: Path, settings: dict[str, Any] | None = None) -> None:
         self._record = record
-        self.folder = record.with_name(f"{record.name}.{_mark_of_the_code()}.parts")
+        mark = _mark_of_the_code() if settings is None else _mark_of(settings)
+        self.folder = record.with_name(f"{record.name}.{mark}.parts")
 
     def __contains__(self, key: str) -> bool:
         return self._path(key).exists()
@@ -89,12 +94,25 @@ class Parts:
         return self.folder / f"{key}.json"
 
 
+def _versions() -> dict[str, str]:
+    """Of the packages that are here: a machine with a GPU need not have them all."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def _mark_of_the_code() -> str:
     digest = hashlib.sha256()
     for folder in (Path(autobalance.__file__).parent, Path(__file__).parent):
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _mark_of(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _without_folders(arguments: list[str]) -> list[str]:

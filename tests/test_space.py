@@ -17,6 +17,8 @@ from autobalance.errors import DesignError
 from autobalance.losses.presets import PRESETS, preset
 from autobalance.space import PARAMETERS, RIDGE_BOUNDS, SearchSpace
 
+TOGETHER = tuple(name for name in PARAMETERS if name != "emphasis")
+"""All that can be searched at once: emphasis is for when weight is not."""
 COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), ("a", "b", "c"), ("f", "m"))
 
 
@@ -31,7 +33,11 @@ def arguments_of_spaces(draw, parametrisations=("exp", "sigmoid")):
     values[:, 0] += 1
     names = ["auto", "class", "cell", "cluster:2", "rank:2", "cell-log-prior"]
     options = (
-        draw(st.lists(st.sampled_from(PARAMETERS), min_size=1, unique=True)),
+        draw(
+            st.lists(st.sampled_from(PARAMETERS), min_size=1, unique=True).filter(
+                lambda names: not {"weight", "emphasis"} <= set(names)
+            )
+        ),
         draw(st.sampled_from(names)),
         draw(st.sampled_from(parametrisations)),
     )
@@ -68,7 +74,9 @@ def test_what_holds_at_every_point(arguments):
         assert np.log(multiplicative).mean() == pytest.approx(
             np.log(start.multiplicative).mean(), abs=1e-9
         )
-    fixed = {"weight", "additive", "multiplicative"} - set(space.parameters)
+    moved = set(space.parameters)
+    moved |= {"weight", "additive"} if "emphasis" in moved else set()
+    fixed = {"weight", "additive", "multiplicative"} - moved
     for name in fixed:
         np.testing.assert_allclose(
             getattr(values, name).numpy(), getattr(start, name), rtol=1e-9, atol=0
@@ -112,7 +120,7 @@ def test_sigmoid_starts_at_half_the_scale():
 
 def test_alpha_acts_through_the_dictionary_as_stated():
     space = SearchSpace.build(a_start("cross-entropy"), dictionary="class")
-    assert space.parameters == PARAMETERS
+    assert space.parameters == TOGETHER
     assert (space.dimension, space.n_loss_values, len(space.bounds)) == (10, 9, 10)
     omega, ell, delta = np.array([[0.5, -0.2, 0.1], [1.0, 2.0, -0.6], [0.3, 0.0, -0.9]])
     design = space.design(np.concatenate([omega, ell, delta, [np.log(3)]]))
@@ -124,7 +132,12 @@ def test_alpha_acts_through_the_dictionary_as_stated():
 
 
 @pytest.mark.parametrize(
-    "parameters", [("weight",), ("additive",), ("multiplicative",), PARAMETERS]
+    "parameters",
+    [
+        *((name,) for name in PARAMETERS if name != "ridge"),
+        ("emphasis", "additive", "multiplicative"),
+        TOGETHER,
+    ],
 )
 @pytest.mark.parametrize("dictionary", ["class", "cell", "cluster:2", "log-prior", "cell-rank:3"])
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
@@ -141,8 +154,9 @@ def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary, p
 
 
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
-def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parametrisation):
-    space = SearchSpace.build(a_start(), PARAMETERS, "cell-rank:3", parametrisation)
+@pytest.mark.parametrize("parameters", [TOGETHER, ("emphasis", "additive")])
+def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parameters, parametrisation):
+    space = SearchSpace.build(a_start(), parameters, "cell-rank:3", parametrisation)
     alpha = torch.linspace(-0.5, 0.6, space.dimension, dtype=torch.float64, requires_grad=True)
 
     def function(alpha):
@@ -150,6 +164,29 @@ def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parametrisat
         return values.weight, values.additive, values.multiplicative, values.ridge
 
     assert torch.autograd.gradcheck(function, alpha)
+
+
+def test_emphasis_leaves_what_decides_between_the_classes_of_a_group():
+    space = SearchSpace.build(a_start(), ("emphasis",), "cell")
+    values = decoded(space, [0.5, -1.0, 0.3, 2.0, 0.0, -0.4])
+    moved = values.weight.log() - values.additive
+    before = torch.from_numpy(np.log(space.start.weight) - space.start.additive)
+    change = (moved - before).numpy()
+    np.testing.assert_allclose(change, np.broadcast_to(change[0], (3, 2)), atol=1e-12)
+    assert not np.allclose(values.weight.numpy(), space.start.weight)
+
+
+def test_emphasis_leads_from_logit_adjustment_to_inverse_frequencies():
+    space = SearchSpace.build(a_start("logit-adjustment"), ("emphasis",), "log-prior")
+    end = space.design(np.array([-1.0]))
+    weighted = preset("weighted", COUNTS)
+    np.testing.assert_allclose(end.weight, weighted.weight)
+    np.testing.assert_allclose(end.additive - end.additive.mean(), 0, atol=1e-12)
+
+
+def test_emphasis_and_weight_are_not_searched_together():
+    with pytest.raises(DesignError, match="weight beside it is one too many"):
+        SearchSpace.build(a_start(), ("weight", "emphasis"))
 
 
 def test_one_value_for_each_of_thousands_of_classes_takes_little():
@@ -185,7 +222,7 @@ def test_one_dictionary_per_parameter():
 def test_description_says_why():
     description = SearchSpace.build(a_start()).describe()
     assert description["dimension"] == 4
-    assert description["parameters"] == list(PARAMETERS)
+    assert description["parameters"] == list(TOGETHER)
     assert "too few held-out examples (100)" in description["reason"]
     only_ridge = SearchSpace.build(a_start(), ("ridge",)).describe()
     assert only_ridge["reason"] == "only the ridge is searched"

@@ -5,6 +5,11 @@
 - ``weight``: w = exp(log w₀ + D α), scaled to mean 1 over the training examples, Σ π w = 1. Without
   the scaling w would also change the learning rate; its chain-rule term comes with autograd.
 - ``additive``: l = l₀ + D α minus its mean over the classes, a direction that changes nothing.
+- ``emphasis``: log w and l move together, both by D α, with the scaling and centring above. Where a
+  model can express the classes' odds, its decision is argmax of p(y|x) w e^(−l), which stays: only
+  how much of the model each class gets changes. From logit adjustment to inverse frequencies as
+  weights, the line α = log π · s joins losses that are all Fisher-consistent for the balanced error
+  (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, Theorem 1, whose δ is e^l).
 - ``multiplicative``: δ = δ₀ exp(D α − mean), so that the geometric mean over the cells stays: a
   uniform δ is only a ridge rescaling plus a temperature. ``parametrisation="sigmoid"`` is the
   paper's δ = σ(Δ) in (0, 1); there plain cross-entropy lies at infinity, so the start is taken at
@@ -29,14 +34,14 @@ from autobalance.design import LossDesign
 from autobalance.dictionary import Dictionary, choose_dictionary, make_dictionary
 from autobalance.errors import DesignError
 
-LOSS_PARAMETERS = ("weight", "additive", "multiplicative")
+LOSS_PARAMETERS = ("weight", "emphasis", "additive", "multiplicative")
 PARAMETERS = (*LOSS_PARAMETERS, "ridge")
 PARAMETRISATIONS = ("exp", "sigmoid")
 RIDGE_BOUNDS = (1e-5, 1e2)
 """Range of the searched ridge, on standardised features and the mean loss."""
 RIDGE_FLOOR = 1e-6
 """Smallest ridge in use: separable data has no finite optimum without one."""
-_BOUNDS = {"weight": 5.0, "additive": 8.0, "multiplicative": 1.5}
+_BOUNDS = {"weight": 5.0, "emphasis": 5.0, "additive": 8.0, "multiplicative": 1.5}
 """Largest searched |log w|, |l| and |Δ| from the start; along log π the bound is on its slope."""
 _SLOPE_BOUND = 3.0
 
@@ -86,7 +91,8 @@ class SearchSpace:
         start
             The design at α = 0: a preset or any saved design. A ridge below 1e-6 counts as 1e-6.
         parameters
-            Any subset of weight, additive, multiplicative, ridge; the others keep their start.
+            Any subset of weight, emphasis, additive, multiplicative, ridge, but one of weight and
+            emphasis at most; the others keep their start.
         dictionary
             A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: the
             finest that the held-out examples can carry.
@@ -107,6 +113,11 @@ class SearchSpace:
             raise DesignError(
                 f"cannot search {list(parameters)}; choose distinct names from "
                 f"{', '.join(PARAMETERS)}"
+            )
+        if {"weight", "emphasis"} <= set(parameters):
+            raise DesignError(
+                "emphasis moves weight and additive together, so weight beside it is one too many; "
+                "search emphasis with additive, or weight with additive"
             )
         if parametrisation not in PARAMETRISATIONS:
             raise DesignError(f"parametrisation {parametrisation!r} is not 'exp' or 'sigmoid'")
@@ -199,6 +210,9 @@ class SearchSpace:
             change = (dictionary @ part).reshape(shape)
             if name == "weight":
                 log_weight = log_weight + change
+            elif name == "emphasis":
+                log_weight = log_weight + change
+                additive = additive + change - change.mean(0)
             elif name == "additive":
                 additive = additive + change - change.mean(0)
             elif self.parametrisation == "exp":

@@ -1,0 +1,1 @@
+"""What makes the search beside a training win: one thing changed at a time."""

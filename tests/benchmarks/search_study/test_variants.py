@@ -1,0 +1,75 @@
+"""Every kind of variant, on a few small images."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from autobalance.space import SearchSpace
+from benchmarks.long_tail.methods import Designed, plan
+from benchmarks.search_study.variants import (
+    VARIANTS,
+    CrossFitted,
+    OnFeatures,
+    Searched,
+    between_weights_and_adjustment,
+    mean_alpha,
+    penultimate,
+    run,
+)
+
+LOSS = ("weight", "additive")
+
+
+def test_names_are_distinct_and_searches_can_be_built(lab):
+    names = [name for variant in VARIANTS for name in variant.names]
+    assert len(set(names)) == len(names)
+    for variant in VARIANTS:
+        if isinstance(variant, Searched | CrossFitted):
+            how = variant.how
+            start = replace(lab.preset(how.start), ridge=0.1)
+            SearchSpace.build(start, how.parameters, how.dictionary, how.parametrisation)
+
+
+def test_the_mean_is_of_the_same_search(lab):
+    how = Designed("", LOSS, dictionary="class", plan=replace(plan(moves=4), warm_up=0.0))
+    found = Searched("?", "end", how, "mean").designs(lab)
+    search = how.search(lab)
+    assert found["end"] == search.design()
+    assert found["mean"] == search.space.design(mean_alpha(search))
+    assert found["mean"] != found["end"]
+
+
+def test_folds_hold_out_everything_once(lab):
+    folds = lab.folds(3)
+    assert sorted(torch.cat([part for _, part in folds]).tolist()) == list(range(105))
+    how = Designed("", LOSS, dictionary="class", plan=plan(moves=1))
+    design = CrossFitted("?", "folds", how).designs(lab)["folds"]
+    searches = [how.search(lab, parts) for parts in folds]
+    mean = np.mean([search.alpha.vector for search in searches], 0)
+    assert design == searches[0].space.design(mean)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_between_weights_and_adjustment(lab, share):
+    design = between_weights_and_adjustment(lab, share)
+    decides = np.log(design.weight) - design.additive  # whatever the share, up to a constant
+    prior = np.log(lab.counts.frequencies)
+    np.testing.assert_allclose(decides + prior, (decides + prior)[0, 0] * np.ones((3, 1)))
+    assert (lab.counts.frequencies * design.weight).sum() == pytest.approx(1.0)
+
+
+def test_features_are_what_the_last_layer_sees(lab):
+    model = lab.train(lab.preset("logit-adjustment"))
+    images = lab.examples.inputs[:7]
+    features = torch.from_numpy(penultimate(model, images))
+    with torch.no_grad():
+        torch.testing.assert_close(model[1].head(features), model(images))
+
+
+def test_the_exact_search_holds_out_what_the_others_do(lab):
+    (row,) = run(OnFeatures("?", "exact", ("additive",)), lab)
+    assert row["variant"] == "exact"
+    assert row["design"]["weight"] == [1.0, 1.0, 1.0]
+    assert row["balanced"] == pytest.approx(np.mean(row["class_errors"]), abs=0.01)
