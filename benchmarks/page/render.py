@@ -29,6 +29,7 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "pipeline_cost": networks.pipeline_cost,
     "online_exact": networks.online_exact,
     "many_classes": networks.many_classes,
+    "training_speed": networks.training_speed,
 }
 
 

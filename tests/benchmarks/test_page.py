@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks.page import networks
 from benchmarks.page import render as page
 from benchmarks.page.markdown import signed
 
@@ -25,6 +26,17 @@ def test_a_figure_of_a_record_reaches_the_page(tmp_path):
             record["summary"][0]["claims"] = 98765
         (tmp_path / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
     assert "| 98765 |" in page.render(tmp_path)
+
+
+def test_a_gpu_that_waits_is_on_the_page():
+    record = json.loads((page.RESULTS / "training_speed.json").read_text(encoding="utf-8"))
+    bound = {"matmul_share": 0.12, "busy_share": 0.34, "bound_by": "the host"}
+    text = networks.training_speed(
+        record | {"device": "NVIDIA H100", "bounds": {"resnet32": bound}}
+    )
+    assert "batches of 128 on an NVIDIA H100:" in text
+    assert "resnet32: the bare loop is bound by the host (" in text
+    assert "a large product: 12%; GPU busy: 34%)" in text
 
 
 @pytest.mark.parametrize(
