@@ -232,8 +232,8 @@ def test_other_peoples_folders_and_files_are_left_alone(run, table, tmp_path):
     assert_refused(run("fit", table, "--target", "y", "--out", "."), "folder you are in")
     before = (tmp_path / table).read_bytes()
     assert run("fit", table, "--target", "y", "--out", "run").code == 0
-    assert_refused(run("predict", "run", table, "--out", table), "is the table itself")
-    assert_refused(run("evaluate", "run", table, "--out", table), "is the table itself")
+    assert_refused(run("predict", "run", table, "--out", table), "holds the data themselves")
+    assert_refused(run("evaluate", "run", table, "--out", table), "holds the data themselves")
     assert_refused(run("predict", "run", table, "--out", "thesis"), "cannot write")
     assert_refused(run("predict", "run", table, "--out", "no/where.csv"), "cannot write")
     assert (tmp_path / table).read_bytes() == before

@@ -11,7 +11,8 @@ from torch import nn
 from autobalance.contest.contenders import train_all
 from autobalance.counts import Counts
 from autobalance.errors import DataError, SearchError
-from autobalance.network_bench import NetworkBench, NetworkSettings
+from autobalance.network_bench import NetworkBench
+from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
 from autobalance.search.online import DEFAULT_PARAMETERS
@@ -110,6 +111,40 @@ def test_a_tuned_bias_moves_the_network_and_its_design():
         atol=1e-12,
     )
     np.testing.assert_allclose(biased.design.additive[:, 0], -biased.model.bias)
+
+
+def test_images_are_standardised_and_augmented_on_the_way():
+    """Held-out ones, and those that are predicted, are as they are."""
+    seen = []
+
+    def augment(images, generator):
+        seen.append(len(images))
+        return images.flip(3)
+
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [40, 20])
+    x = np.clip(rng.normal(90, 40, (60, 3, 4, 4)) + 60 * y[:, None, None, None], 0, 255)
+    x = x.astype(np.uint8)
+    counts = Counts.from_codes(y, None, ("a", "b"))
+    weight = np.ones(len(y))
+    bench = NetworkBench(
+        x,
+        y,
+        np.zeros_like(y),
+        weight,
+        counts,
+        make_folds(0.25, x, y, y, y, counts, weight, 0),
+        Objective.parse("balanced").bind(counts),
+        SearchSettings(),
+        replace(QUICK, model="small-cnn", training=replace(QUICK.training, augment=augment)),
+    )
+    head = bench.train_preset("cross-entropy", "CE")
+    assert sum(seen) == 3 * (45 + 60)  # three epochs, of the split's part and of everything
+    assert head.model.shape == (3, 4, 4)
+    pixels = head.model.module[0]
+    np.testing.assert_allclose(pixels.mean.numpy(), x.mean((0, 2, 3)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(pixels.std.numpy(), x.std((0, 2, 3)) / 255, rtol=1e-5)
+    assert (head.model.predict(x) == y).mean() > 0.8
 
 
 def test_checkpoints_are_gone_on_with(tmp_path, monkeypatch):

@@ -10,8 +10,9 @@ from torch import nn
 from autobalance.errors import ArtifactError, DataError
 from autobalance.model import JSON_FILE, LinearModel
 from autobalance.models.factory import BUILT_IN
+from autobalance.models.pixels import Pixels
 from autobalance.models.standardise import Standardise
-from autobalance.network_model import NetworkModel, read_model, tabular_network
+from autobalance.network_model import NetworkModel, read_model, with_front
 
 X = np.random.default_rng(0).normal(3.0, 2.0, size=(20, 4))
 
@@ -23,8 +24,8 @@ def own_factory(shape, n_classes):
 def a_model(name="mlp", factory=None):
     torch.manual_seed(0)
     standardise = Standardise(4).fit(torch.from_numpy(X))
-    module = tabular_network(factory or BUILT_IN[name], standardise, 3).eval()
-    return NetworkModel(("a", "b", None), module, name, 4, np.array([0.0, 1.0, -1.0]), 0.7)
+    module = with_front(factory or BUILT_IN[name], standardise, (4,), 3).eval()
+    return NetworkModel(("a", "b", None), module, name, (4,), np.array([0.0, 1.0, -1.0]), 0.7)
 
 
 def test_logits_are_those_of_the_module_on_standard_features_plus_the_bias():
@@ -47,7 +48,7 @@ def test_it_reads_back_bit_for_bit(tmp_path, name, factory):
     model.write(tmp_path, {"kept": 1})
     again, extra = read_model(tmp_path, factory)
     assert extra == {"kept": 1}
-    assert (again.classes, again.temperature, again.n_features) == (("a", "b", None), 0.7, 4)
+    assert (again.classes, again.temperature, again.shape) == (("a", "b", None), 0.7, (4,))
     np.testing.assert_array_equal(again.logits(X), model.logits(X))
 
 
@@ -98,6 +99,34 @@ def test_own_code_that_fails_says_so_itself(tmp_path):
 
     with pytest.raises(DataError, match="fails"):
         read_model(tmp_path, failing)
+
+
+def test_a_network_on_images_reads_back_and_is_no_file_for_older_releases(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 6), dtype=np.uint8)
+    torch.manual_seed(0)
+    pixels = Pixels(3).fit(torch.from_numpy(images))
+    module = with_front(BUILT_IN["small-cnn"], pixels, (3, 8, 6), 2).eval()
+    model = NetworkModel(("a", "b"), module, "small-cnn", (3, 8, 6), np.zeros(2))
+    model.write(tmp_path, {})
+    again, _ = read_model(tmp_path)
+    assert again.shape == (3, 8, 6)
+    np.testing.assert_array_equal(again.logits(images), model.logits(images))
+    assert again.logits(images[:0]).shape == (0, 2)
+    path = tmp_path / JSON_FILE
+    document = json.loads(path.read_text())
+    assert (document["version"], "features" in document) == (3, False)
+    path.write_text(json.dumps(document | {"shape": [3, 8, 7000]}))
+    with pytest.raises(ArtifactError, match="does not fit"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [[3, 8], [3, 0, 6], "wide", [3, 8, 6, 1]], ids=str)
+def test_a_damaged_shape_is_refused(tmp_path, shape):
+    a_model().write(tmp_path, {})
+    path = tmp_path / JSON_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shape": shape}))
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_model(tmp_path)
 
 
 @pytest.mark.parametrize("buffer", ["mean", "scale"])

@@ -17,14 +17,15 @@ try:
 except ImportError:
     sys.exit("autobalance: the command line needs more packages: pip install 'autobalance[cli]'")
 
+from autobalance.cli_embed import embed
 from autobalance.cli_fit import demo, fit
 from autobalance.cli_options import (
+    Data,
     DropClasses,
     FeaturesKey,
     OwnModel,
     RunFolder,
     Seed,
-    TableFile,
     Verbose,
     watching,
 )
@@ -65,13 +66,14 @@ def _top(
 
 
 app.command()(fit)
+app.command()(embed)
 app.command()(demo)
 
 
 @app.command()
 def predict(
     folder: RunFolder,
-    table: TableFile,
+    data: Data,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.csv", help="File to write; by default standard output."),
@@ -81,7 +83,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="SHARES",
-            help="How often the classes occur in TABLE, for the probabilities: train, balanced, or "
+            help="How often the classes occur in DATA, for the probabilities: train, balanced, or "
             "a share for each class such as yes=0.1,no=0.9. By default the probabilities go with "
             "the predictions, which no prior changes.",
         ),
@@ -89,13 +91,13 @@ def predict(
     model: OwnModel = None,
     verbose: Verbose = False,
 ) -> None:
-    """Predict the class of every row of TABLE, with the probability of each class, as CSV."""
-    from autobalance.runs.predict import predict_table
+    """Predict the class of every row or image of DATA, and its probabilities, as CSV."""
+    from autobalance.runs.predict import predict_rows
     from autobalance.storage import write_text_atomically
 
-    _refuse_to_overwrite(table, out)
+    _refuse_to_overwrite(data, out)
     with watching(verbose) as watch:
-        text = predict_table(folder, table, watch, features, prior, model).to_csv(index=False)
+        text = predict_rows(folder, data, watch, features, prior, model).to_csv(index=False)
     if out is None:
         sys.stdout.write(text)
     else:
@@ -106,7 +108,7 @@ def predict(
 @app.command()
 def evaluate(
     folder: RunFolder,
-    table: TableFile,
+    data: Data,
     target: Annotated[
         str | None,
         typer.Option(metavar="COL", help="Column of the classes; by default that of the fit."),
@@ -127,18 +129,18 @@ def evaluate(
     model: OwnModel = None,
     verbose: Verbose = False,
 ) -> None:
-    """Measure errors on TABLE per class and group, with bootstrap intervals."""
+    """Measure errors on DATA per class and group, with bootstrap intervals."""
     import json
 
-    from autobalance.runs.evaluate import evaluate_table
+    from autobalance.runs.evaluate import evaluate_rows
     from autobalance.storage import write_text_atomically
     from autobalance.terminal import print_evaluation
 
-    _refuse_to_overwrite(table, out)
+    _refuse_to_overwrite(data, out)
     with watching(verbose) as watch:
-        result = evaluate_table(
+        result = evaluate_rows(
             folder,
-            table,
+            data,
             watch,
             target=target,
             features=features,
@@ -178,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"cannot use{where} ({error.strerror or error}); check space and permission", _REFUSED
         )
     except MemoryError:
-        _stop("the memory does not suffice; use fewer rows or features", _REFUSED)
+        _stop("the memory does not suffice; use fewer rows, features or pixels", _REFUSED)
     except KeyboardInterrupt:
         _stop("interrupted; nothing was written", _INTERRUPTED)
 
@@ -188,6 +190,6 @@ def _stop(sentence: str, code: int) -> None:
     sys.exit(code)
 
 
-def _refuse_to_overwrite(table: Path, out: Path | None) -> None:
-    if out is not None and out.exists() and table.exists() and out.samefile(table):
-        raise DataError(f"{out} is the table itself; name another file to write")
+def _refuse_to_overwrite(data: Path, out: Path | None) -> None:
+    if out is not None and out.exists() and data.exists() and out.samefile(data):
+        raise DataError(f"{out} holds the data themselves; name another file to write")

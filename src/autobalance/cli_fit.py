@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import StrEnum
@@ -11,21 +12,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autobalance.cli_options import (
+    Data,
     DropClasses,
     FeaturesKey,
     Jobs,
     Seed,
-    TableFile,
     Verbose,
     watching,
 )
 from autobalance.errors import DataError
-from autobalance.network_bench import TABULAR_TRAINING as _NETWORK
+from autobalance.network_settings import IMAGE_TRAINING, TABULAR_TRAINING
+from autobalance.runs.columns import Columns
+from autobalance.runs.image_columns import ImageColumns
 
 if TYPE_CHECKING:
-    from autobalance.data.tables import Table
-    from autobalance.runs.fit import FitRequest
     from autobalance.runs.folder import FinishedRun
+    from autobalance.runs.request import FitRequest
+    from autobalance.runs.rows import Rows
     from autobalance.terminal import TerminalWatch
 
 _DEMO_FOLDER = Path("autobalance-demo")
@@ -46,8 +49,15 @@ class EmptyCells(StrEnum):
 
 
 def fit(
-    table: TableFile,
-    target: Annotated[str, typer.Option(metavar="COL", help="Column of the classes.")],
+    data: Data,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Column of the classes; images need none if folders or a column such as label "
+            "name them.",
+        ),
+    ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(metavar="COL", help="Column of the groups; repeatable. Not a feature."),
@@ -125,7 +135,9 @@ def fit(
         typer.Option(
             metavar="N",
             help="How to judge which loss to keep: a number of outer folds, a share of the rows to "
-            "leave untouched, auto, or none to keep the designed loss.",
+            "leave untouched, auto, or none to keep the designed loss. It repeats the whole fit on "
+            "every part; for images auto is therefore an untouched quarter at most, and none "
+            "where that is too few to judge by.",
         ),
     ] = "auto",
     jobs: Jobs = 1,
@@ -133,39 +145,71 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Train a network instead of a linear head, with Algorithm 1: mlp, linear, or "
+            help="Train a network instead of a linear head, with Algorithm 1: mlp or linear on "
+            "features; resnet20, resnet32, small-cnn and others on images, which need one; or "
             "package.module:factory, code of your own.",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Of a network.")] = _NETWORK.epochs,
-    batch_size: Annotated[int, typer.Option(min=1, help="Of a network.")] = _NETWORK.batch_size,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Resize all images to N × N; needed if their sizes differ."
+        ),
+    ] = None,
+    augment: Annotated[
+        bool,
+        typer.Option(
+            help="Crop images at random in training, by up to an eighth of their size, and flip "
+            "them left to right unless they are grey."
+        ),
+    ] = True,
+    epochs: Annotated[int, typer.Option(min=1, help="Of a network.")] = TABULAR_TRAINING.epochs,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Of a network.")
+    ] = TABULAR_TRAINING.batch_size,
     learning_rate: Annotated[
-        float, typer.Option(help="Of a network: SGD with momentum, falling as a cosine.")
-    ] = _NETWORK.learning_rate,
-    weight_decay: Annotated[float, typer.Option(help="Of a network.")] = _NETWORK.weight_decay,
+        float | None,
+        typer.Option(
+            help="Of a network: SGD with momentum, falling as a cosine; by default "
+            f"{TABULAR_TRAINING.learning_rate} on features and {IMAGE_TRAINING.learning_rate} on "
+            "images, after an epoch of warm-up.",
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float, typer.Option(help="Of a network.")
+    ] = TABULAR_TRAINING.weight_decay,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a network's fit that was interrupted.")
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder to write; by default autobalance-TABLE."),
+        typer.Option(metavar="DIR", help="Folder to write; by default autobalance-DATA."),
     ] = None,
     seed: Seed = 0,
     verbose: Verbose = False,
 ) -> None:
-    """Design a loss for TABLE, train with it, and compare it with the closed-form losses."""
-    from autobalance.runs.columns import Columns
-    from autobalance.runs.fit import FitRequest
+    """Design a loss for DATA, train with it, and compare it with the closed-form losses."""
+    from autobalance.data.images.read import holds_images
+    from autobalance.runs.request import FitRequest
 
+    of_images = holds_images(data)
+    groups = tuple(group or ())
+    columns: Columns | ImageColumns
+    if of_images:
+        for_tables = {
+            "--features": features,
+            "--drop": drop,
+            "--group-as-feature": group_as_feature,
+        }
+        _refuse_given(for_tables, f"{data} holds images, whose pixels are all that is looked at")
+        columns = ImageColumns(target, groups, split_column, image_size)
+    else:
+        for_images = {"--image-size": image_size, "--no-augment": not augment}
+        _refuse_given(for_images, f"{data} holds no images")
+        columns = _table_columns(target, groups, split_column, drop, group_as_feature, features)
+    training = IMAGE_TRAINING if of_images else TABULAR_TRAINING
     request = FitRequest(
-        Columns(
-            target,
-            tuple(group or ()),
-            split_column,
-            tuple(drop or ()),
-            group_as_feature,
-            features,
-        ),
+        columns,
         objective=objective,
         positive_class=positive_class,
         empty_cells=empty_cells.value,
@@ -183,12 +227,13 @@ def fit(
         seed=seed,
         model=model,
         training=replace(
-            _NETWORK,
+            training,
             epochs=epochs,
             batch_size=batch_size,
-            learning_rate=learning_rate,
+            learning_rate=training.learning_rate if learning_rate is None else learning_rate,
             weight_decay=weight_decay,
         ),
+        augment=augment,
     )
     request.parse_objective()
     if resume and model is None:
@@ -196,9 +241,9 @@ def fit(
             "only a network's fit can be resumed; leave --resume out, or name a --model"
         )
     with watching(verbose) as watch:
-        watch.stage(f"Reading {table.name}")
-        rows = request.columns.read_to_fit(table)
-        folder = out or Path(f"autobalance-{table.name.removesuffix('.gz').rpartition('.')[0]}")
+        watch.stage(f"Reading {data.name}")
+        rows = request.columns.read_to_fit(data)
+        folder = out or Path(f"autobalance-{_stem(data)}")
         run = _fit_into(folder, rows, request, watch, resume)
     _print_run(run, folder)
 
@@ -209,31 +254,31 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Run the main job on scikit-learn's digits made long-tailed."""
-    from autobalance.runs.demo import DEMO_REQUEST, demo_table
+    from autobalance.runs.demo import DEMO_REQUEST, demo_rows
 
     with watching(verbose) as watch:
-        run = _fit_into(out, demo_table(), replace(DEMO_REQUEST, jobs=jobs), watch)
+        run = _fit_into(out, demo_rows(), replace(DEMO_REQUEST, jobs=jobs), watch)
     _print_run(run, out)
 
 
 def _fit_into(
-    folder: Path, table: Table, request: FitRequest, watch: TerminalWatch, resume: bool = False
+    folder: Path, rows: Rows, request: FitRequest, watch: TerminalWatch, resume: bool = False
 ) -> FinishedRun:
     """Fit and write the folder, which appears only when all of it is there.
 
     The checkpoints of a network lie beside it until then.
     """
     from autobalance.runs.checkpoints import RunCheckpoints
-    from autobalance.runs.fit import fit_table
+    from autobalance.runs.fit import fit_rows
     from autobalance.runs.folder import METRICS_FILE
     from autobalance.storage import folder_written_at_once
 
     kept: AbstractContextManager[Path | None] = nullcontext()
     if request.model is not None:
-        checkpoints = RunCheckpoints(folder, request, Path(table.source))
+        checkpoints = RunCheckpoints(folder, request, Path(rows.source))
         kept = checkpoints.for_an_interruption(resume, watch)
     with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        run = fit_table(table, request, watch, beside)
+        run = fit_rows(rows, request, watch, beside)
         run.write(fresh)
     return run
 
@@ -244,6 +289,32 @@ def _print_run(run: FinishedRun, folder: Path) -> None:
     from autobalance.terminal import print_run
 
     print_run(run.metrics, [folder / DESIGN_FILE, folder / REPORT_FILE])
+
+
+def _table_columns(
+    target: str | None,
+    groups: tuple[str, ...],
+    split: str | None,
+    drop: list[str] | None,
+    group_as_feature: bool,
+    features: str | None,
+) -> Columns:
+    if target is None:
+        raise DataError("a table has many columns: name the one of the classes with --target")
+    return Columns(target, groups, split, tuple(drop or ()), group_as_feature, features)
+
+
+def _refuse_given(options: Mapping[str, object], why: str) -> None:
+    """Refuse what was given although it means nothing for the data."""
+    for name, value in options.items():
+        if value:
+            raise DataError(f"{why}: leave {name} out")
+
+
+def _stem(data: Path) -> str:
+    """A file's name without its suffix, or a folder's name."""
+    name = data.resolve().name
+    return name if data.is_dir() else name.removesuffix(".gz").rpartition(".")[0]
 
 
 def _folds_or_share(text: str, option: str) -> int | float:

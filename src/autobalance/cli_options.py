@@ -12,8 +12,13 @@ import typer
 if TYPE_CHECKING:
     from autobalance.terminal import TerminalWatch
 
-TableFile = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz, .parquet or .npz file.")
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A table (.csv, .csv.gz, .parquet or .npz), or images: a folder with a folder for "
+        "each class or with metadata.csv, MNIST's IDX files, or .parquet with an image column.",
+    ),
 ]
 FeaturesKey = Annotated[
     str | None,

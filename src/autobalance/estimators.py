@@ -23,8 +23,8 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.fitted import FittedModel
 from autobalance.labels import Label, as_label
 from autobalance.models.factory import Factory
-from autobalance.network_bench import TABULAR_TRAINING, NetworkSettings
 from autobalance.network_model import read_model
+from autobalance.network_settings import TABULAR_TRAINING, NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.plain import is_plain, plain
 from autobalance.search.constraints import Constraint
@@ -402,7 +402,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
                 f"{folder} holds no {cls.__name__} ({error}); check the folder"
             ) from error
         estimator.classes_ = classes
-        estimator.n_features_in_ = model.n_features
+        estimator.n_features_in_ = model.shape[0]
         if names is not None:
             estimator.feature_names_in_ = np.array(names, dtype=object)
         estimator._adopt(model)

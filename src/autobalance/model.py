@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import safetensors.numpy
@@ -25,8 +25,9 @@ from autobalance.labels import Label, label_from_json, label_to_json
 from autobalance.storage import read_json, write_bytes_atomically, write_text_atomically
 
 FORMAT = "autobalance-model"
-VERSION = 2
-"""The newest that is read; a linear head is written as version 1, which older releases read too."""
+VERSION = 3
+"""The newest that is read. A linear head is written as version 1 and a network on features as
+version 2, which older releases read too; 3 is a network on images."""
 JSON_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 
@@ -34,7 +35,7 @@ Tensors = dict[str, ndarray]
 
 
 class Model(ABC):
-    """Logits of features; the largest decides.
+    """Logits of features, or of images; the largest decides.
 
     Attributes
     ----------
@@ -49,16 +50,20 @@ class Model(ABC):
     classes: tuple[Label, ...]
     temperature: float
     calibration: Calibration | None
-    version: ClassVar[int] = 1
 
     @property
     @abstractmethod
-    def n_features(self) -> int:
-        """D, how many features the model takes."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example: (D,) of features, (C, H, W) of images."""
+
+    @property
+    def version(self) -> int:
+        """Of its files."""
+        return 1
 
     @abstractmethod
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
-        """Plain logits of features of shape (N, D)."""
+        """Plain logits of features of shape (N, D), or of images (N, C, H, W) of uint8."""
 
     @abstractmethod
     def shifted(self, bias: Float[ndarray, "K"]) -> Model:
@@ -87,7 +92,7 @@ class Model(ABC):
         Parameters
         ----------
         features
-            Shape (N, D).
+            As :meth:`logits` takes them.
         prior
             How often the classes occur where the probabilities will be used: ``"train"`` as in the
             training data, ``"balanced"`` equally often, or K shares. With ``None`` (default) they
@@ -126,7 +131,7 @@ class Model(ABC):
             "version": self.version,
             **values,
             "classes": [label_to_json(label) for label in self.classes],
-            "features": self.n_features,
+            **({"features": self.shape[0]} if len(self.shape) == 1 else {"shape": self.shape}),
             "temperature": self.temperature,
             "calibration": None if self.calibration is None else self.calibration.to_state(),
             "extra": dict(extra),
@@ -158,9 +163,9 @@ class LinearModel(Model):
     calibration: Calibration | None = None
 
     @property
-    def n_features(self) -> int:
-        """D."""
-        return int(self.coef.shape[1])
+    def shape(self) -> tuple[int]:
+        """(D,)."""
+        return (int(self.coef.shape[1]),)
 
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
         """Plain logits of features of shape (N, D)."""
@@ -188,7 +193,7 @@ class LinearModel(Model):
         nothing = np.empty(0)
         coef = saved.tensors.get("coef", nothing)
         intercept = saved.tensors.get("intercept", nothing)
-        shape = (len(saved.classes), saved.n_features)
+        shape = (len(saved.classes), *saved.shape)
         fitting = coef.shape == shape and intercept.shape == shape[:1]
         if not (fitting and np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ArtifactError(misfit(folder))
@@ -201,7 +206,7 @@ class SavedParts:
     """What lies in the two files of a model, read and checked as far as every kind has it."""
 
     classes: tuple[Label, ...]
-    n_features: int
+    shape: tuple[int, ...]
     temperature: float
     calibration: Calibration | None
     extra: dict[str, Any]
@@ -234,7 +239,7 @@ class SavedParts:
             state = document.get("calibration")
             parts = cls(
                 classes,
-                int(document["features"]),
+                _shape(document),
                 temperature,
                 None if state is None else Calibration.from_state(state, len(classes)),
                 dict(document["extra"]),
@@ -246,6 +251,16 @@ class SavedParts:
         if not 0 < temperature < np.inf:
             raise ArtifactError(misfit(folder))
         return parts
+
+
+def _shape(document: Mapping[str, Any]) -> tuple[int, ...]:
+    """Shape of one example: features by their number, images by channels, height and width."""
+    if "shape" not in document:
+        return (int(document["features"]),)
+    channels, height, width = (int(size) for size in document["shape"])
+    if min(channels, height, width) < 1:
+        raise ValueError("an image without pixels")
+    return channels, height, width
 
 
 def misfit(folder: str | Path) -> str:

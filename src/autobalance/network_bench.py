@@ -1,4 +1,4 @@
-"""The bench for networks on tables and embeddings: Algorithm 1 on one split.
+"""The bench for networks, on features or on images: Algorithm 1 on one split.
 
 A network costs a training for every loss that is tried, so there is one split instead of folds, and
 the strengths of closed forms are tuned on a few values, one strength after the other. A designed
@@ -11,10 +11,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import Any
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,9 +24,10 @@ from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import SearchError
-from autobalance.models.factory import Factory, check_factory, model_factory
+from autobalance.models.pixels import Pixels
 from autobalance.models.standardise import Standardise
-from autobalance.network_model import NetworkModel, tabular_network
+from autobalance.network_model import NetworkModel, front_of, with_front
+from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import BoundObjective
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.evidence import paired_gain
@@ -42,74 +41,31 @@ from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.pipeline import (
-    SearchPlan,
     add_search,
     default_device,
     new_training,
     own_randomness,
 )
-from autobalance.training.settings import TrainingSettings
 
-TABULAR_TRAINING = TrainingSettings(learning_rate=0.02)
-"""Training of a network on tables and embeddings: the paper's rate is for images."""
 _STRENGTHS = {"additive": "tau", "multiplicative": "gamma"}
 _TRIED = (0.5, 1.0, 2.0)
 """Factors on the default strength of a closed form."""
 
 
-@dataclass(frozen=True)
-class NetworkSettings:
-    """Which network, and how it is trained and searched.
-
-    Parameters
-    ----------
-    model
-        A built-in name, an import path (see :mod:`autobalance.models.factory`), or a factory: from
-        the shape of one example, ``(D,)``, and K to a module. It sees standardised features.
-    training
-        Epochs, optimizer and schedule.
-    plan
-        Warm-up and moves; the held-out share is that of the split.
-    device
-        Where to train; by default a GPU if there is one.
-    checkpoints
-        A folder for them, so that an interrupted fit can be resumed.
-    """
-
-    model: str | Factory = "mlp"
-    training: TrainingSettings = TABULAR_TRAINING
-    plan: SearchPlan = field(default_factory=SearchPlan)
-    device: str | None = None
-    checkpoints: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.model, str):
-            check_factory(self.model, "a function of the shape of one example and K")
-
-    @property
-    def name(self) -> str:
-        """What is said of the model."""
-        return self.model if isinstance(self.model, str) else _path_of(self.model)
-
-    @property
-    def factory(self) -> Factory:
-        """What makes the model."""
-        return model_factory(self.model) if isinstance(self.model, str) else self.model
-
-
 class NetworkBench(Bench):
-    """Features and one split on which losses are searched and networks are trained.
+    """Examples and one split on which losses are searched and networks are trained.
 
     Parameters
     ----------
     features
-        Shape (N, D), float.
+        Shape (N, D), float; or images (N, C, H, W) of uint8, which are not copied.
     y, g, sample_weight, counts, folds, objective, settings
         As in :class:`~autobalance.bench.Bench`, with one fold; weights are all alike.
     network
         Which network and how.
     standardise
-        Scale each feature to variance 1, or all by one common scale.
+        Scale each feature to variance 1, or all by one common scale. Images have their channels
+        scaled either way.
     seed
         Of weights, batches and held-out batches.
     """
@@ -135,7 +91,10 @@ class NetworkBench(Bench):
         self._factory, self._name = network.factory, network.name
         self._device = default_device(network.device)
         self._common_scale = not standardise
-        self._features = torch.from_numpy(np.array(features, dtype=np.float32))
+        self._shape = features.shape[1:]
+        self._features = torch.from_numpy(
+            np.array(features, dtype=np.float32) if features.ndim == 2 else features
+        )
         self.examples = Examples(
             self._features,
             torch.from_numpy(y).long(),
@@ -145,6 +104,7 @@ class NetworkBench(Bench):
         ).to(self._device)
         self._train = torch.from_numpy(np.flatnonzero(folds.train[0]))
         self._held_out = torch.from_numpy(folds.row)
+        self._fronts: dict[int, Standardise | Pixels] = {}
         self._known: dict[str, Float[ndarray, "M K"]] = {}
 
     def best_start(self, ridge: float | None = None) -> LossDesign:
@@ -327,9 +287,10 @@ class NetworkBench(Bench):
             self.counts.classes,
             training.model.cpu().eval(),
             self._name,
-            self._features.shape[1],
+            self._shape,
             np.zeros(self.counts.n_classes),
             result.best.temperature,
+            device=self.network.device,
         )
         seconds = time.perf_counter() - started
         return TrainedHead(
@@ -338,12 +299,23 @@ class NetworkBench(Bench):
 
     def _training(self, rows: Integer[Tensor, "M"], design: LossDesign) -> Training:
         def make() -> nn.Module:
-            standardise = Standardise(self._features.shape[1])
-            standardise.fit(self._features[rows], common_scale=self._common_scale)
-            return tabular_network(self._factory, standardise, self.counts.n_classes)
+            front = self._front(rows)
+            return with_front(self._factory, front, self._shape, self.counts.n_classes)
 
         settings = replace(self.network.training, weight_decay=float(design.ridge or 0.0))
         return new_training(make, self.examples, rows, design, settings, self._device, self.seed)
+
+    def _front(self, rows: Integer[Tensor, "M"]) -> Standardise | Pixels:
+        """What scales the inputs, learnt once from the split's part and once from everything."""
+        if len(rows) not in self._fronts:
+            used = self._features if len(rows) == len(self._features) else self._features[rows]
+            front = front_of(self._shape)
+            self._fronts[len(rows)] = (
+                front.fit(used)
+                if isinstance(front, Pixels)
+                else front.fit(used, common_scale=self._common_scale)
+            )
+        return deepcopy(self._fronts[len(rows)])
 
     def _checkpoints(self, name: str, phase: str) -> Checkpoints | None:
         folder = self.network.checkpoints
@@ -364,14 +336,6 @@ def _evaluation(move: AlphaStep, space: SearchSpace) -> Evaluation:
         residual=np.nan if record is None else record.residual,
         seconds=0.0 if record is None else record.seconds,
     )
-
-
-def _path_of(factory: Any) -> str:
-    """Where a factory's code lies; of a partial function, the whole one's."""
-    if isinstance(factory, partial):
-        factory = factory.func
-    named = factory if hasattr(factory, "__qualname__") else type(factory)
-    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _mark(design: LossDesign) -> str:

@@ -1,10 +1,10 @@
-"""A trained network on tables or embeddings, and how it is read back without running a file."""
+"""A trained network on features or images, and how it is read back without running a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +17,27 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.labels import Label
 from autobalance.model import LinearModel, Model, SavedParts, Tensors, misfit
 from autobalance.models.factory import BUILT_IN, Factory
+from autobalance.models.pixels import Pixels
 from autobalance.models.sound import is_sound
 from autobalance.models.standardise import Standardise
+from autobalance.training.pipeline import default_device
 
 _ROWS = 4096  # predicted at a time
+_IMAGES = 256
 _BIAS = "bias"
 _PREFIX = "module."
 
 
-def tabular_network(factory: Factory, standardise: Standardise, n_classes: int) -> nn.Module:
-    """A fresh network behind what standardises its features."""
-    return nn.Sequential(standardise, factory((len(standardise.mean),), n_classes))
+def front_of(shape: tuple[int, ...]) -> Standardise | Pixels:
+    """What takes examples of a shape raw and stands before a network, not fitted yet."""
+    return Standardise(shape[0]) if len(shape) == 1 else Pixels(shape[0])
+
+
+def with_front(
+    factory: Factory, front: Standardise | Pixels, shape: tuple[int, ...], n_classes: int
+) -> nn.Module:
+    """A fresh network for examples of a shape, behind its front."""
+    return nn.Sequential(front, factory(shape, n_classes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,37 +49,51 @@ class NetworkModel(Model):
     classes
         K labels, in the order of the logits.
     module
-        On the CPU, in evaluation mode; takes raw features.
+        On the CPU, in evaluation mode; takes raw features, or images as they were read.
     name
         What made it: a built-in name or an import path.
-    width
-        D, how many features it takes.
+    inputs_shape
+        Of one example: (D,) or (C, H, W).
     bias
         Shape (K,), tuned post hoc; 0 otherwise.
     temperature, calibration
         As in :class:`~autobalance.model.Model`.
+    device
+        Where logits are computed; by default on a GPU if there is one.
     """
 
     classes: tuple[Label, ...]
     module: nn.Module
     name: str
-    width: int
+    inputs_shape: tuple[int, ...]
     bias: Float[ndarray, "K"]
     temperature: float = 1.0
     calibration: Calibration | None = None
-    version: ClassVar[int] = 2
+    device: str | None = None
 
     @property
-    def n_features(self) -> int:
-        """D."""
-        return self.width
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.inputs_shape
+
+    @property
+    def version(self) -> int:
+        """Of its files."""
+        return 2 if len(self.shape) == 1 else 3
 
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
-        """Plain logits of features of shape (N, D)."""
-        rows = torch.from_numpy(np.array(features))
-        with torch.no_grad():
-            parts = [self.module(part) for part in torch.split(rows, _ROWS)]
-        return np.asarray(torch.cat(parts).double().numpy() + self.bias)
+        """Plain logits of features of shape (N, D), or of images (N, C, H, W) of uint8."""
+        device, at_once = default_device(self.device), _ROWS if len(self.shape) == 1 else _IMAGES
+        module = self.module.to(device)
+        try:
+            with torch.no_grad():
+                parts = [
+                    module(torch.from_numpy(np.array(features[first : first + at_once])).to(device))
+                    for first in range(0, max(len(features), 1), at_once)
+                ]
+        finally:
+            module.cpu()
+        return np.asarray(torch.cat(parts).double().cpu().numpy() + self.bias)
 
     def shifted(self, bias: Float[ndarray, "K"]) -> NetworkModel:
         """The model with another bias."""
@@ -117,11 +141,11 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
         if key.startswith(_PREFIX)
     }
     bias = saved.tensors.get(_BIAS, np.empty(0))
-    standardise = Standardise(saved.n_features)
+    front = front_of(saved.shape)
     own = factory not in BUILT_IN.values()
     named = factory is not BUILT_IN.get(name)
     try:
-        module = tabular_network(factory, standardise, len(saved.classes))
+        module = with_front(factory, front, saved.shape, len(saved.classes))
         module.load_state_dict(state)
     except (DataError, RuntimeError) as error:
         if own and isinstance(error, DataError):
@@ -131,15 +155,16 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
             "has changed; name that model as it was"
         )
         raise ArtifactError(why if named else misfit(folder)) from error
-    scales = standardise.buffers()
-    finite = np.isfinite(bias).all() and all(bool(each.isfinite().all()) for each in scales)
+    finite = np.isfinite(bias).all() and all(
+        bool(each.isfinite().all()) for each in front.buffers()
+    )
     if bias.shape != (len(saved.classes),) or not (finite and is_sound(module)):
         raise ArtifactError(misfit(folder))
     model = NetworkModel(
         saved.classes,
         module.eval(),
         name,
-        saved.n_features,
+        saved.shape,
         bias,
         saved.temperature,
         saved.calibration,

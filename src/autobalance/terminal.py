@@ -36,7 +36,7 @@ from autobalance.report.wording import (
     points_interval,
     readable,
 )
-from autobalance.runs.evaluate import TableEvaluation
+from autobalance.runs.evaluate import RowsEvaluation
 from autobalance.runs.watch import Watch
 
 _MOST_ROWS = 30
@@ -133,7 +133,7 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
         print(path)
 
 
-def print_evaluation(result: TableEvaluation) -> None:
+def print_evaluation(result: RowsEvaluation) -> None:
     """Print errors per class and cell, all objectives, and the figures for two classes."""
     console = results_console()
     print(f"{readable(result.source)}: {readable(result.rows)}")
@@ -201,7 +201,7 @@ def _errors_table(
     return table
 
 
-def _summary_table(result: TableEvaluation) -> Table:
+def _summary_table(result: RowsEvaluation) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Figure")
     for name in ("Value", "95% interval"):

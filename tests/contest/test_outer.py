@@ -107,6 +107,19 @@ def test_auto_leaves_no_part_untouched_that_could_not_judge_the_rarest(make_data
     assert len(outer_folds(make_data((900, 20)), error, 5, "auto", 0)) == 1
 
 
+def test_images_are_never_judged_on_folds_unasked(make_data):
+    """A network on images is costly, so that only an untouched part can be had for nothing."""
+
+    def images(rarest):
+        data = make_data((900, rarest))
+        return replace(data, features=np.zeros((len(data), 1, 2, 2), dtype=np.uint8))
+
+    assert len(folds_of(images(400), 5, "auto", 0)) == 1
+    with pytest.raises(DataError, match=r"would hold 99 .* --verdict 0.25 or --verdict 5"):
+        folds_of(images(397), 5, "auto", 0)
+    assert len(folds_of(images(397), 5, 5, 0)) == 5
+
+
 def test_a_splitter_makes_the_outer_folds_too(data):
     units = np.arange(len(data)) % 7
     folds = folds_of(replace(data, units=units), GroupKFold(3), "auto", 0)

@@ -7,7 +7,7 @@ import torch
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError, DesignError, ObjectiveError
 from autobalance.losses.presets import preset
-from autobalance.network_bench import NetworkSettings
+from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.training.settings import TrainingSettings
 

@@ -66,7 +66,7 @@ def test_a_reader_sees_verdict_figures_and_evidence_in_this_order(page_of: Any) 
     assert found == sorted(found)
     assert page.headings[1:] == [
         "Why AutoBalance was kept",
-        "The same on the test rows",
+        "The same on the test examples",
         "The designed loss",
         "Errors by class and group",
         "The trade-off",

@@ -9,8 +9,9 @@ import pytest
 
 from autobalance.data.tables import Table
 from autobalance.runs.columns import Columns
-from autobalance.runs.fit import FitRequest, fit_table
+from autobalance.runs.fit import fit_rows
 from autobalance.runs.folder import FinishedRun
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 
 
@@ -47,7 +48,8 @@ def make_frame() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def run(frame: pd.DataFrame) -> FinishedRun:
-    return fit_table(Table("small.csv", frame, {}), FitRequest(COLUMNS, verdict=2), Watch())
+    rows = COLUMNS.rows(Table("small.csv", frame, {}))
+    return fit_rows(rows, FitRequest(COLUMNS, verdict=2), Watch())
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.runs.checkpoints import FORMAT, RunCheckpoints
 from autobalance.runs.columns import Columns
-from autobalance.runs.fit import FitRequest
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 
 REQUEST = FitRequest(Columns("y"), model="mlp")
@@ -143,7 +143,7 @@ def test_other_settings_or_another_table_are_no_continuation(tmp_path, table):
         pass
     table.write_text("x,y\n2,a\n")
     with (
-        pytest.raises(ArtifactError, match="another table"),
+        pytest.raises(ArtifactError, match="other data"),
         entered(tmp_path, table, resume=True)[0],
     ):
         pass
@@ -205,5 +205,21 @@ def test_a_damaged_mark_is_refused(tmp_path, table, content):
     with (
         pytest.raises(ArtifactError, match=r"fit\.json"),
         entered(tmp_path, table, resume=True)[0],
+    ):
+        pass
+
+
+def test_a_folder_is_known_by_the_names_and_sizes_of_its_files(tmp_path):
+    folder = tmp_path / "birds"
+    folder.mkdir()
+    (folder / "owl.png").write_bytes(b"owl")
+    interrupted(tmp_path, folder)
+    with entered(tmp_path, folder, resume=True)[0]:
+        pass
+    interrupted(tmp_path, folder)
+    (folder / "gull.png").write_bytes(b"gull")
+    with (
+        pytest.raises(ArtifactError, match="other data"),
+        entered(tmp_path, folder, resume=True)[0],
     ):
         pass

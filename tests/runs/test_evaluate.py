@@ -5,13 +5,14 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 from autobalance.data.tables import Table
 from autobalance.errors import DataError
 from autobalance.runs.columns import Columns
-from autobalance.runs.evaluate import evaluate_table
-from autobalance.runs.fit import FitRequest, fit_table
+from autobalance.runs.evaluate import evaluate_rows
+from autobalance.runs.fit import fit_rows
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 
 
 def evaluate(folder, path, **arguments):
-    return evaluate_table(folder, path, Watch(), **arguments).to_json()
+    return evaluate_rows(folder, path, Watch(), **arguments).to_json()
 
 
 def save(frame, path):
@@ -21,7 +22,7 @@ def save(frame, path):
 
 def test_figures_agree_with_scikit_learn(run, run_folder, frame, table_file):
     found = evaluate(run_folder, table_file, part="all", precision=0.6)
-    features = run.saved.encoder.transform(Table("small.csv", frame, {}))
+    features = run.saved.reader.transform(Table("small.csv", frame, {}))
     logits = run.saved.model.logits(features)
     truth = (frame.kind == "rare").to_numpy()
     score = logits[:, 1] - logits[:, 0]
@@ -78,7 +79,8 @@ def test_a_table_without_the_groups_of_the_run_is_refused(run_folder, frame, tmp
 
 def test_a_run_without_groups_needs_none(frame, tmp_path):
     columns = Columns("kind", split="part", drop=("place",))
-    run = fit_table(Table("small.csv", frame, {}), FitRequest(columns, verdict=None), Watch())
+    rows = columns.rows(Table("small.csv", frame, {}))
+    run = fit_rows(rows, FitRequest(columns, verdict=None), Watch())
     folder = tmp_path / "run"
     folder.mkdir()
     run.write(folder)

@@ -9,10 +9,11 @@ from autobalance.contest.contenders import WITH_GROUPS, WITHOUT_GROUPS
 from autobalance.data.tables import Table
 from autobalance.errors import AutoBalanceError, DesignError
 from autobalance.runs.columns import Columns
-from autobalance.runs.evaluate import evaluate_table
-from autobalance.runs.fit import FitRequest, fit_table
+from autobalance.runs.evaluate import evaluate_rows
+from autobalance.runs.fit import fit_rows
 from autobalance.runs.folder import read_design
-from autobalance.runs.predict import predict_table
+from autobalance.runs.predict import predict_rows
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 
 COLUMNS = Columns("kind", groups=("place",), split="part")
@@ -22,7 +23,8 @@ REQUEST = FitRequest(COLUMNS, verdict=None)
 
 
 def fit(frame, request, watch=None):
-    return fit_table(Table("small.csv", frame, {}), request, watch or Watch())
+    rows = request.columns.rows(Table("small.csv", frame, {}))
+    return fit_rows(rows, request, watch or Watch())
 
 
 def kept_of(run):
@@ -32,7 +34,7 @@ def kept_of(run):
 
 def test_metrics_agree_with_the_predictions(run, run_folder, frame, table_file):
     """Cell errors recomputed with pandas from the predictions of the saved model."""
-    predictions = predict_table(run_folder, table_file, Watch())
+    predictions = predict_rows(run_folder, table_file, Watch())
     frame = frame.assign(wrong=predictions.prediction.to_numpy() != frame.kind)
     test = frame[frame.part == "test"]
     expected = test.groupby(["kind", "place"]).wrong.mean().unstack()
@@ -169,7 +171,7 @@ def test_one_split_instead_of_folds(frame, tmp_path):
 
 
 def test_evaluating_the_test_rows_repeats_the_metrics(run, run_folder, table_file):
-    again = evaluate_table(run_folder, table_file, Watch()).to_json()
+    again = evaluate_rows(run_folder, table_file, Watch()).to_json()
     ours = kept_of(run)
     assert again["cell_errors"] == ours["cell_errors"]
     assert again["cell_intervals"] == ours["cell_intervals"]

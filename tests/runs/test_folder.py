@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from autobalance.errors import ArtifactError, AutoBalanceError
-from autobalance.runs.evaluate import evaluate_table
+from autobalance.runs.evaluate import evaluate_rows
 from autobalance.runs.folder import SavedModel
 from autobalance.runs.watch import Watch
 
@@ -22,8 +22,7 @@ def edit(path, **changes):
 
 def test_the_model_reads_back(run, run_folder):
     saved = SavedModel.read(run_folder)
-    assert saved.encoder == run.saved.encoder
-    assert saved.columns == run.saved.columns
+    assert saved.reader == run.saved.reader
     assert (saved.objective, saved.positive_class) == ("group-balanced", None)
     np.testing.assert_array_equal(saved.model.coef, run.saved.model.coef)
     np.testing.assert_array_equal(saved.model.intercept, run.saved.model.intercept)
@@ -45,7 +44,7 @@ def test_the_model_reads_back(run, run_folder):
 def test_damaged_documents_are_refused(folder, table_file, name, changes, words):
     edit(folder / name, **changes)
     with pytest.raises(AutoBalanceError, match=words):
-        evaluate_table(folder, table_file, Watch())
+        evaluate_rows(folder, table_file, Watch())
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors", "design.json"])
@@ -57,7 +56,7 @@ def test_damaged_files_are_refused(folder, table_file, name, damage):
     if damage != "missing":
         path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"\x00\xff" * 40)
     with pytest.raises(AutoBalanceError, match=name):
-        evaluate_table(folder, table_file, Watch())
+        evaluate_rows(folder, table_file, Watch())
 
 
 def test_what_is_no_folder_is_refused(tmp_path):

@@ -5,14 +5,15 @@ import pytest
 from autobalance.data.tables import Table
 from autobalance.errors import DataError
 from autobalance.runs.columns import Columns
-from autobalance.runs.fit import FitRequest, fit_table
-from autobalance.runs.predict import parse_prior, predict_table
+from autobalance.runs.fit import fit_rows
+from autobalance.runs.predict import parse_prior, predict_rows
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 
 
 def test_predictions_are_the_models_own(run, run_folder, frame, table_file):
-    predictions = predict_table(run_folder, table_file, Watch())
-    features = run.saved.encoder.transform(Table("small.csv", frame, {}))
+    predictions = predict_rows(run_folder, table_file, Watch())
+    features = run.saved.reader.transform(Table("small.csv", frame, {}))
     logits = features @ run.saved.model.coef.T + run.saved.model.intercept
     odds = np.exp(logits / run.saved.model.temperature)
     assert list(predictions.columns) == [
@@ -36,10 +37,10 @@ def test_predictions_are_the_models_own(run, run_folder, frame, table_file):
 def test_a_prior_changes_the_probabilities_and_not_the_predictions(
     run, run_folder, frame, table_file, text, prior
 ):
-    plain = predict_table(run_folder, table_file, Watch())
-    predictions = predict_table(run_folder, table_file, Watch(), prior=text)
+    plain = predict_rows(run_folder, table_file, Watch())
+    predictions = predict_rows(run_folder, table_file, Watch(), prior=text)
     np.testing.assert_array_equal(predictions.prediction, plain.prediction)
-    features = run.saved.encoder.transform(Table("small.csv", frame, {}))
+    features = run.saved.reader.transform(Table("small.csv", frame, {}))
     found = predictions.to_numpy()[:, 1:].astype(float)
     expected = run.saved.model.probabilities(features, prior)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
@@ -77,24 +78,24 @@ def test_a_prior_that_cannot_be_read_is_refused(text, said):
 def test_a_prior_that_is_none_is_refused(run_folder, table_file):
     for text, said in (("common=0,rare=0", "all shares"), ("common=1,rare=-1", "is -1")):
         with pytest.raises(DataError, match=said):
-            predict_table(run_folder, table_file, Watch(), prior=text)
+            predict_rows(run_folder, table_file, Watch(), prior=text)
 
 
 def test_target_and_groups_are_not_needed(run_folder, frame, tmp_path):
     frame.drop(columns=["kind", "place", "part"]).to_csv(tmp_path / "new.csv", index=False)
-    assert len(predict_table(run_folder, tmp_path / "new.csv", Watch())) == len(frame)
+    assert len(predict_rows(run_folder, tmp_path / "new.csv", Watch())) == len(frame)
 
 
 def test_an_unseen_category_warns(run_folder, frame, tmp_path):
     frame.assign(colour="violet").to_csv(tmp_path / "new.csv", index=False)
     with pytest.warns(UserWarning, match="'violet'"):
-        predict_table(run_folder, tmp_path / "new.csv", Watch())
+        predict_rows(run_folder, tmp_path / "new.csv", Watch())
 
 
 def test_a_missing_column_is_refused(run_folder, frame, tmp_path):
     frame.drop(columns="colour").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(DataError, match="'colour'"):
-        predict_table(run_folder, tmp_path / "new.csv", Watch())
+        predict_rows(run_folder, tmp_path / "new.csv", Watch())
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def archive_run(frame, tmp_path):
     features = frame[["size", "weight"]].fillna(0).to_numpy(np.float16)
     np.savez(path, x=features, y=frame.kind.to_numpy(str), s=frame.part.to_numpy(str))
     columns = Columns("y", split="s", features="x")
-    run = fit_table(columns.read_to_fit(path), FitRequest(columns, verdict=None), Watch())
+    run = fit_rows(columns.read_to_fit(path), FitRequest(columns, verdict=None), Watch())
     folder = tmp_path / "run"
     folder.mkdir()
     run.write(folder)
@@ -113,22 +114,22 @@ def archive_run(frame, tmp_path):
 
 def test_an_archive_is_read_by_the_key_of_the_fit(archive_run, tmp_path):
     folder, path, features = archive_run
-    first = predict_table(folder, path, Watch())
+    first = predict_rows(folder, path, Watch())
     np.savez(tmp_path / "new.npz", z=features)
-    second = predict_table(folder, tmp_path / "new.npz", Watch(), features="z")
+    second = predict_rows(folder, tmp_path / "new.npz", Watch(), features="z")
     pd.testing.assert_frame_equal(first, second)
     with pytest.raises(DataError, match="has no array 'x'"):
-        predict_table(folder, tmp_path / "new.npz", Watch())
+        predict_rows(folder, tmp_path / "new.npz", Watch())
 
 
 def test_another_number_of_features_is_refused(archive_run, tmp_path):
     folder, _, features = archive_run
     np.savez(tmp_path / "new.npz", x=features[:, :1])
     with pytest.raises(DataError, match="has 1 feature a row but the model was fitted on 2"):
-        predict_table(folder, tmp_path / "new.npz", Watch())
+        predict_rows(folder, tmp_path / "new.npz", Watch())
 
 
 def test_a_table_for_a_run_on_an_archive_is_refused(archive_run, table_file):
     folder, _, _ = archive_run
     with pytest.raises(DataError, match="lacks 'x'"):
-        predict_table(folder, table_file, Watch())
+        predict_rows(folder, table_file, Watch())

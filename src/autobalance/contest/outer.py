@@ -108,12 +108,23 @@ def outer_folds(
 
 
 def _folds_or_share(data: TrainingData, objective: BoundObjective) -> int | float:
-    """A number of outer folds, or a share of large data that have rare cells to spare."""
+    """A number of outer folds, or a share of large data that have rare cells to spare.
+
+    For images it is the share or nothing: five more folds of a network on images would take six
+    times what the fit takes, which nobody should get unasked.
+    """
     shape = objective.present.shape
     examples = np.bincount(data.cell, minlength=objective.present.size).reshape(shape)
     untouched = UNTOUCHED_SHARE * objective.rarest_cell(examples)
+    if data.of_images and untouched < ENOUGH_TO_JUDGE:
+        raise DataError(
+            f"an untouched {UNTOUCHED_SHARE:.0%} of the images would hold {untouched:.0f} of the "
+            f"rarest kind, and outer folds of a network on images take long; ask for either "
+            f"with --verdict {UNTOUCHED_SHARE} or --verdict {OUTER_FOLDS}"
+        )
     size = len(data) * (data.features.shape[1] + 1) * len(data.classes)
-    return OUTER_FOLDS if size <= AFFORDABLE or untouched < ENOUGH_TO_JUDGE else UNTOUCHED_SHARE
+    small = size <= AFFORDABLE and not data.of_images
+    return OUTER_FOLDS if small or untouched < ENOUGH_TO_JUDGE else UNTOUCHED_SHARE
 
 
 def predict_left_out(

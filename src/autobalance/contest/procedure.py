@@ -21,7 +21,8 @@ from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError
 from autobalance.labels import Label
 from autobalance.losses.presets import preset
-from autobalance.network_bench import NetworkBench, NetworkSettings
+from autobalance.network_bench import NetworkBench
+from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
@@ -40,7 +41,7 @@ class TrainingData:
     Parameters
     ----------
     features
-        Shape (N, D).
+        Shape (N, D), or images (N, C, H, W) of uint8, which need a network.
     y, g
         Codes of class and group, in the order of ``classes`` and ``groups``; ``g`` is all 0
         without groups.
@@ -75,6 +76,11 @@ class TrainingData:
             self.groups,
             self.weight[used],
         )
+
+    @property
+    def of_images(self) -> bool:
+        """Whether the examples are images."""
+        return self.features.ndim > 2
 
     @property
     def cell(self) -> Integer[ndarray, "N"]:

@@ -136,7 +136,7 @@ def recommend(
         except (DataError, ObjectiveError) as error:
             if verdict != AUTO:
                 raise
-            note = f"no part can be left out for a verdict: {error}"
+            note = f"no part is left out for a verdict: {error}"
             logger.warning(note)
     if left_out is not None:
         reached, note = judge(_evaluator(bench, left_out, procedure.seed or 0), left_out), ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import autobalance
 from autobalance.errors import ArtifactError, AutoBalanceError
 from autobalance.models.factory import model_factory, source_files
-from autobalance.runs.fit import FitRequest
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
 from autobalance.storage import read_json, write_text_atomically
 from autobalance.training.checkpoint import Checkpoints
@@ -32,8 +32,8 @@ class RunCheckpoints:
         The folder to write.
     request
         What is asked of the fit, of a network.
-    table
-        The file that it is asked of.
+    data
+        The file or the folder that it is asked of.
 
     Raises
     ------
@@ -41,10 +41,10 @@ class RunCheckpoints:
         If the model that is asked for cannot be found.
     """
 
-    def __init__(self, out: Path, request: FitRequest, table: Path) -> None:
+    def __init__(self, out: Path, request: FitRequest, data: Path) -> None:
         out = out.resolve()
         self.folder = out.parent / f"{out.name}.checkpoints"
-        self._mark = _mark(request, table)
+        self._mark = _mark(request, data)
 
     @contextmanager
     def for_an_interruption(self, resume: bool, watch: Watch) -> Iterator[Path]:
@@ -56,7 +56,7 @@ class RunCheckpoints:
         ------
         ArtifactError
             If there is an interrupted fit, or one that is running, and ``resume`` is false; if it
-            had other settings, another table or code; if no fit has made the folder.
+            had other settings, data or code; if no fit has made the folder.
         """
         self._begin(resume, watch)
         try:
@@ -94,8 +94,8 @@ class RunCheckpoints:
             )
         if _mark_in(path) != self._mark:
             raise ArtifactError(
-                f"{self.folder} holds a fit with other settings, another table, or another version "
-                "of AutoBalance or of the model's code; repeat what was interrupted, or remove the "
+                f"{self.folder} holds a fit with other settings, other data, or another version of "
+                "AutoBalance or of the model's code; repeat what was interrupted, or remove the "
                 "folder"
             )
         watch.say(f"Going on with the fit in {self.folder}.")
@@ -109,11 +109,18 @@ class RunCheckpoints:
             self.folder.rmdir()
 
 
-def _mark(request: FitRequest, table: Path) -> str:
-    """Tells fits apart that cannot go on from each other's checkpoints."""
+def _mark(request: FitRequest, data: Path) -> str:
+    """Tells fits apart that cannot go on from each other's checkpoints.
+
+    Of the files in a folder the names and sizes do: checkpoints know the inputs by their pixels.
+    """
     asked = replace(request, jobs=1)  # how many at once changes nothing
     digest = hashlib.sha256(f"{autobalance.__version__} {asked!r}".encode())
-    files = [table]
+    files = [data]
+    if data.is_dir():
+        files = []
+        for path in sorted(data.rglob("*")):
+            digest.update(f"{path.relative_to(data)} {path.stat().st_size}".encode())
     if Path(request.start).is_file():  # a design; what is missing is reported by whoever reads it
         files.append(Path(request.start))
     if request.model is not None:

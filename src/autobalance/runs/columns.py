@@ -9,6 +9,7 @@ from typing import Any
 
 from autobalance.data.tables import Table, read_table
 from autobalance.errors import ArtifactError, DataError
+from autobalance.runs.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -43,22 +44,15 @@ class Columns:
     features: str | None = None
 
     def __post_init__(self) -> None:
-        roles = [
-            (self.target, "the target"),
-            *((name, "a group") for name in self.groups),
-            *((name, "the split") for name in (self.split,) if name is not None),
-            *((name, "left out") for name in self.drop),
-        ]
-        seen: dict[str, str] = {}
-        for name, role in roles:
-            if name in seen:
-                twice = "twice" if seen[name] == role else f"as {seen[name]} and as {role}"
-                raise DataError(f"column {name!r} is named {twice}; name it for one purpose")
-            seen[name] = role
+        refuse_two_roles(self.target, self.groups, self.split, self.drop)
         if self.group_as_feature and not self.groups:
             raise DataError("--group-as-feature needs a group column; name one with --group")
 
-    def read_to_fit(self, path: Path) -> Table:
+    def read_to_fit(self, path: Path) -> Rows:
+        """The rows of the table at ``path``; raises as :meth:`read` and :meth:`rows` do."""
+        return self.rows(self.read(path))
+
+    def read(self, path: Path) -> Table:
         """Read the table at ``path`` with every column that has a role.
 
         Raises
@@ -71,6 +65,21 @@ class Columns:
             path,
             features=self.features,
             required=(self.target, *self.groups, *split, *self.drop),
+        )
+
+    def rows(self, table: Table) -> Rows:
+        """The rows of a table, with the columns that say what they are.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or holds vectors.
+        """
+        return Rows(
+            table,
+            table.column(self.target),
+            table.columns(self.groups) if self.groups else None,
+            None if self.split is None else table.column(self.split),
         )
 
     def feature_table(self, table: Table) -> Table:
@@ -110,6 +119,16 @@ class Columns:
             return table
         return replace(table, vectors={self.features: table.vectors[key]})
 
+    def settings(self) -> dict[str, Any]:
+        """As a report lists them."""
+        return {
+            "target": self.target,
+            "groups": list(self.groups),
+            "group as feature": self.group_as_feature,
+            "split column": self.split,
+            "left out": list(self.drop),
+        }
+
     def to_state(self) -> dict[str, Any]:
         """A dict that JSON can hold."""
         return asdict(self)
@@ -125,12 +144,12 @@ class Columns:
         """
         try:
             return cls(
-                _text(state["target"]),
-                tuple(_text(name) for name in state["groups"]),
-                _text_or_none(state["split"]),
-                tuple(_text(name) for name in state["drop"]),
+                text(state["target"]),
+                tuple(text(name) for name in state["groups"]),
+                text_or_none(state["split"]),
+                tuple(text(name) for name in state["drop"]),
                 bool(state["group_as_feature"]),
-                _text_or_none(state["features"]),
+                text_or_none(state["features"]),
             )
         except (KeyError, TypeError, DataError) as error:
             raise ArtifactError(
@@ -138,11 +157,37 @@ class Columns:
             ) from error
 
 
-def _text(value: Any) -> str:
+def refuse_two_roles(
+    target: str | None, groups: Sequence[str], split: str | None, drop: Sequence[str] = ()
+) -> None:
+    """Refuse columns of which one is named for two purposes.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    roles = [
+        *((name, "the target") for name in (target,) if name is not None),
+        *((name, "a group") for name in groups),
+        *((name, "the split") for name in (split,) if name is not None),
+        *((name, "left out") for name in drop),
+    ]
+    seen: dict[str, str] = {}
+    for name, role in roles:
+        if name in seen:
+            twice = "twice" if seen[name] == role else f"as {seen[name]} and as {role}"
+            raise DataError(f"column {name!r} is named {twice}; name it for one purpose")
+        seen[name] = role
+
+
+def text(value: Any) -> str:
+    """The name of a column in a saved state, or a ``TypeError``."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no column name")
     return value
 
 
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None else _text(value)
+def text_or_none(value: Any) -> str | None:
+    """The same where a column may be missing."""
+    return None if value is None else text(value)

@@ -8,14 +8,14 @@ import pandas as pd
 from autobalance.data.longtail import digits_long_tailed
 from autobalance.data.tables import Table
 from autobalance.runs.columns import Columns
-from autobalance.runs.fit import FitRequest
+from autobalance.runs.request import FitRequest
+from autobalance.runs.rows import Rows
 
-DEMO_REQUEST = FitRequest(
-    Columns(target="digit", split="split", features="pixels"), objective="balanced"
-)
+_COLUMNS = Columns(target="digit", split="split", features="pixels")
+DEMO_REQUEST = FitRequest(_COLUMNS, objective="balanced")
 
 
-def demo_table() -> Table:
+def demo_rows() -> Rows:
     """Handwritten digits, nines rarer than zeros in training and as frequent in the test rows."""
     digits = digits_long_tailed()
     frame = pd.DataFrame(
@@ -27,4 +27,4 @@ def demo_table() -> Table:
         }
     )
     pixels = np.concatenate([digits.train_features, digits.test_features])
-    return Table("long-tailed digits (scikit-learn)", frame, {"pixels": pixels})
+    return _COLUMNS.rows(Table("long-tailed digits (scikit-learn)", frame, {"pixels": pixels}))

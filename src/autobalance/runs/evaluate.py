@@ -1,8 +1,8 @@
-"""What a saved model gets wrong on the rows of a labelled table."""
+"""What a saved model gets wrong on labelled rows or images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from autobalance.bootstrap import Estimate
 from autobalance.counts import Counts
 from autobalance.data.splits import SPLITS
-from autobalance.data.tables import Table
 from autobalance.data.targets import (
     codes_of_classes,
     codes_of_groups,
@@ -25,8 +24,8 @@ from autobalance.labels import label_to_json
 from autobalance.metrics import RankingQuality, macro_f1, ranking_quality
 from autobalance.models.factory import model_factory
 from autobalance.objectives import Objective
-from autobalance.runs.columns import Columns
 from autobalance.runs.folder import SavedModel, read_design
+from autobalance.runs.rows import ROW, Rows
 from autobalance.runs.watch import Watch
 
 FORMAT = "autobalance-evaluation"
@@ -36,13 +35,13 @@ PARTS = (*SPLITS, ALL_ROWS)
 
 
 @dataclass(frozen=True, eq=False)
-class TableEvaluation:
-    """Errors on a table, with intervals.
+class RowsEvaluation:
+    """Errors on rows, with intervals.
 
     Parameters
     ----------
     source
-        The table.
+        Where they came from.
     rows
         Which of its rows, in words.
     objective
@@ -96,7 +95,7 @@ class TableEvaluation:
         return document
 
 
-def evaluate_table(
+def evaluate_rows(
     folder: Path,
     path: Path,
     watch: Watch,
@@ -108,15 +107,15 @@ def evaluate_table(
     precision: float = 0.9,
     seed: int = 0,
     model: str | None = None,
-) -> TableEvaluation:
-    """Measure a saved model on a labelled table.
+) -> RowsEvaluation:
+    """Measure a saved model on a labelled table or on labelled images.
 
     Parameters
     ----------
     folder
         Of the run, which remembers the target and the groups.
     path
-        The table.
+        The table or the images.
     watch
         Hears what is being done.
     target
@@ -138,31 +137,24 @@ def evaluate_table(
     Raises
     ------
     AutoBalanceError
-        If the folder is damaged or the table does not fit it.
+        If the folder is damaged or the rows do not fit it.
     """
     saved = SavedModel.read(folder, None if model is None else model_factory(model))
     counts = read_design(folder, saved.model).counts
-    columns = saved.columns if target is None else replace(saved.columns, target=target)
-    if (counts.groups is None) != (not columns.groups):
+    if (counts.groups is None) != (not saved.reader.columns.groups):
         raise ArtifactError(
             f"{folder} is damaged: its design and its model disagree on whether there are groups; "
             "restore both from the same run"
         )
     watch.stage(f"Reading {path.name}")
-    single = [name for name in saved.encoder.inputs if name not in saved.encoder.numeric.widths]
-    table = columns.read_again(
-        path,
-        list(dict.fromkeys([columns.target, *columns.groups, *single])),
-        () if columns.split is None else (columns.split,),
-        features,
-    )
-    table, rows = _chosen_rows(table, columns, drop_classes, part)
+    read = saved.reader.read_labelled(path, target, features)
+    rows, words = _chosen_rows(read, drop_classes, part)
     watch.stage("Measuring")
-    y = codes_of_classes(table.column(columns.target), counts.classes)
+    y = codes_of_classes(rows.target, counts.classes)
     g = (
-        np.zeros(len(table), dtype=np.int64)
-        if counts.groups is None
-        else codes_of_groups(table.columns(columns.groups), counts.groups)
+        np.zeros(len(rows), dtype=np.int64)
+        if counts.groups is None or rows.groups is None
+        else codes_of_groups(rows.groups, counts.groups)
     )
     objective = Objective.parse(saved.objective, saved.positive_class)
     evaluator = Evaluator(
@@ -173,7 +165,7 @@ def evaluate_table(
         measurable_objectives(counts, saved.positive_class),
         random_state=seed,
     )
-    logits = saved.model.logits(saved.encoder.transform(table))
+    logits = saved.model.logits(saved.reader.transform(rows.content))
     predicted = np.asarray(logits.argmax(axis=1))
     cell = cell_codes(y, g, *counts.values.shape)
     ranking = None
@@ -187,9 +179,9 @@ def evaluate_table(
             random_state=seed,
         )
     examples = np.bincount(cell, minlength=counts.values.size).reshape(counts.values.shape)
-    return TableEvaluation(
-        table.source,
-        rows,
+    return RowsEvaluation(
+        rows.source,
+        words,
         objective,
         counts,
         examples,
@@ -199,28 +191,29 @@ def evaluate_table(
     )
 
 
-def _chosen_rows(
-    table: Table, columns: Columns, drop_classes: tuple[str, ...], part: str | None
-) -> tuple[Table, str]:
+def _chosen_rows(rows: Rows, drop_classes: tuple[str, ...], part: str | None) -> tuple[Rows, str]:
     """The rows to measure on, and which they are in words."""
-    split = columns.split if columns.split in table.names else None
-    if part not in (None, ALL_ROWS) and split is None:
+    if part not in (None, ALL_ROWS) and rows.split is None:
         raise DataError(
-            f"{table.source} has no split column to choose the {part} rows by; "
+            f"{rows.source} has no split column to choose the {part} {rows.noun}s by; "
             f"leave --part out or use --part {ALL_ROWS}"
         )
     if drop_classes:
-        table = table.rows(rows_to_keep(table.column(columns.target), drop_classes))
-    words = f"all {amount(len(table), 'row')}"
-    if split is not None and part != ALL_ROWS:
+        rows = rows.rows(rows_to_keep(rows.target, drop_classes))
+    words = f"all {amount(len(rows), rows.noun)}"
+    if rows.split is not None and part != ALL_ROWS:
         name = part or "test"
-        chosen = split_rows(table.column(split), to_train=False)[name]
+        chosen = split_rows(rows.split, to_train=False)[name]
         if len(chosen) or part is not None:
-            table = table.rows(chosen)
-            words = f"the {amount(len(table), f'{name} row')} of column {split!r}"
-    if not len(table):
-        raise DataError(f"{table.source} has no row to measure on ({words}); choose other rows")
-    return table, words
+            words = f"the {amount(len(chosen), f'{name} {rows.noun}')}"
+            if rows.noun == ROW:  # the parts of images may be folders
+                words += f" of column {str(rows.split.name)!r}"
+            rows = rows.rows(chosen)
+    if not len(rows):
+        raise DataError(
+            f"{rows.source} has no {rows.noun} to measure on ({words}); choose other {rows.noun}s"
+        )
+    return rows, words
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:

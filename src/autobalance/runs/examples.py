@@ -1,4 +1,4 @@
-"""From a table to coded examples: who trains, who is tested, and what a user should know of it."""
+"""From rows to coded examples: who trains, who is tested, and what a user should know of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Int, Integer
 from numpy import ndarray
 
 from autobalance.counts import Counts
-from autobalance.data.encoder import TableEncoder
 from autobalance.data.splits import SPLITS
-from autobalance.data.tables import Table
 from autobalance.data.targets import (
     codes_of_classes,
     codes_of_groups,
@@ -24,13 +22,19 @@ from autobalance.data.targets import (
 from autobalance.data.wording import amount
 from autobalance.errors import DataError
 from autobalance.runs.columns import Columns
+from autobalance.runs.image_columns import ImageColumns
+from autobalance.runs.readers import Reader, learn
+from autobalance.runs.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Features (N, D) with codes of class and group; without groups ``g`` is all 0."""
+    """Features (N, D) or images (N, C, H, W) with codes of class and group.
 
-    features: Float[ndarray, "N D"]
+    Without groups ``g`` is all 0.
+    """
+
+    features: ndarray
     y: Integer[ndarray, "N"]
     g: Integer[ndarray, "N"]
 
@@ -39,21 +43,23 @@ class Examples:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedTable:
-    """What a fit needs of a table.
+class PreparedRows:
+    """What a fit needs of rows.
 
     Parameters
     ----------
     source
-        Name of the table.
+        Where they came from.
+    noun
+        What a row is: ``row`` or ``image``.
     train
         The examples that are fitted and searched on.
     test
-        Those that are read once, at the end; ``None`` if the table marks none.
+        Those that are read once, at the end; ``None`` if there are none.
     counts
         Training examples per cell.
-    encoder
-        Fitted on the training rows.
+    reader
+        Learnt from the training rows.
     rows
         How many rows are used as what.
     notes
@@ -61,29 +67,31 @@ class PreparedTable:
     """
 
     source: str
+    noun: str
     train: Examples
     test: Examples | None
     counts: Counts
-    encoder: TableEncoder
+    reader: Reader
     rows: dict[str, int]
     notes: tuple[str, ...]
 
 
-def prepare_table(
-    table: Table,
-    columns: Columns,
+def prepare(
+    rows: Rows,
+    columns: Columns | ImageColumns,
     drop_classes: Sequence[str] = (),
     train_on: Sequence[str] = ("train",),
-) -> PreparedTable:
-    """Split a table by its split column and turn both parts into numbers.
+) -> PreparedRows:
+    """Split rows by their split column and turn both parts into numbers.
 
-    Everything is learnt from the training rows: classes, groups, categories and medians. The test
-    rows are only translated, which shows before a long search if they do not fit.
+    Everything is learnt from the training rows: classes, groups, categories, medians and the shape
+    of images. The test rows are only translated, which shows before a long search if they do not
+    fit.
 
     Parameters
     ----------
-    table
-        With every column that has a role.
+    rows
+        As ``columns`` read them.
     columns
         The roles.
     drop_classes
@@ -94,53 +102,53 @@ def prepare_table(
     Raises
     ------
     DataError
-        If the table cannot be used; the message says why and what to do.
+        If the rows cannot be used; the message says why and what to do.
     """
-    rows_in_file = len(table)
+    rows_in_file = len(rows)
     if drop_classes:
-        table = table.rows(rows_to_keep(table.column(columns.target), drop_classes))
-        if not len(table):
+        rows = rows.rows(rows_to_keep(rows.target, drop_classes))
+        if not len(rows):
             raise DataError(
-                f"no row of {table.source} is left after leaving out every class; keep at least two"
+                f"no {rows.noun} of {rows.source} is left after leaving out every class; keep at "
+                "least two"
             )
-    parts = _parts(table, columns)
+    parts = _parts(rows)
     trained_on = np.sort(np.concatenate([parts[name] for name in train_on]))
-    train, test = table.rows(trained_on), table.rows(parts["test"])
-    target = encode_target(train.column(columns.target))
-    groups = encode_groups(train.columns(columns.groups)) if columns.groups else None
-    encoder = TableEncoder.fit(columns.feature_table(train))
-    notes = list(encoder.notes)
-    if rows_in_file > len(table):
-        notes.insert(0, f"{amount(rows_in_file - len(table), 'row')} of left-out classes dropped.")
+    train, test = rows.rows(trained_on), rows.rows(parts["test"])
+    target = encode_target(train.target)
+    groups = None if train.groups is None else encode_groups(train.groups)
+    # whatever is wrong with the labels shows before images are decoded
+    test_codes = (
+        codes_of_classes(test.target, target.labels),
+        _no_groups(test)
+        if groups is None or test.groups is None
+        else codes_of_groups(test.groups, groups.labels),
+    )
+    reader, features = learn(columns, train.content)
+    notes = list(reader.notes)
+    if rows_in_file > len(rows):
+        left_out = amount(rows_in_file - len(rows), rows.noun)
+        notes.insert(0, f"{left_out} of left-out classes dropped.")
     idle = [name for name in SPLITS if name not in ("test", *train_on) and len(parts[name])]
     for name in idle:
         notes.append(
-            f"{amount(len(parts[name]), f'{name} row')} not used; add them with "
+            f"{amount(len(parts[name]), f'{name} {rows.noun}')} not used; add them with "
             f"--train-on train+{name}."
         )
-    return PreparedTable(
-        source=table.source,
+    return PreparedRows(
+        source=rows.source,
+        noun=rows.noun,
         train=Examples(
-            encoder.transform(train),
-            target.codes,
-            np.zeros(len(train), dtype=np.int64) if groups is None else groups.codes,
+            features, target.codes, _no_groups(train) if groups is None else groups.codes
         ),
-        test=None
-        if not len(test)
-        else Examples(
-            encoder.transform(test),
-            codes_of_classes(test.column(columns.target), target.labels),
-            np.zeros(len(test), dtype=np.int64)
-            if groups is None
-            else codes_of_groups(test.columns(columns.groups), groups.labels),
-        ),
+        test=Examples(reader.transform(test.content), *test_codes) if len(test) else None,
         counts=Counts.from_codes(
             target.codes,
             None if groups is None else groups.codes,
             target.labels,
             None if groups is None else groups.labels,
         ),
-        encoder=encoder,
+        reader=reader,
         rows={
             "train": len(train),
             "validation": sum(len(parts[name]) for name in idle),
@@ -150,9 +158,13 @@ def prepare_table(
     )
 
 
-def _parts(table: Table, columns: Columns) -> dict[str, Int[ndarray, "_"]]:
-    """Rows of each part; without a split column all are for training."""
-    if columns.split is not None:
-        return split_rows(table.column(columns.split))
+def _no_groups(rows: Rows) -> Int[ndarray, "_"]:
+    return np.zeros(len(rows), dtype=np.int64)
+
+
+def _parts(rows: Rows) -> dict[str, Int[ndarray, "_"]]:
+    """Rows of each part; without a split all are for training."""
+    if rows.split is not None:
+        return split_rows(rows.split)
     nothing = np.zeros(0, dtype=np.int64)
-    return {"train": np.arange(len(table)), "validation": nothing, "test": nothing}
+    return {"train": np.arange(len(rows)), "validation": nothing, "test": nothing}

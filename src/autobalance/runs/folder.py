@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from autobalance.counts import Counts
-from autobalance.data.encoder import TableEncoder
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_text, label_to_json
@@ -18,7 +17,7 @@ from autobalance.model import Model
 from autobalance.models.factory import Factory
 from autobalance.network_model import read_model
 from autobalance.report import render_report
-from autobalance.runs.columns import Columns
+from autobalance.runs.readers import Reader, reader_from_state
 from autobalance.search.result import Evaluation
 from autobalance.storage import write_text_atomically
 
@@ -33,23 +32,20 @@ REPORT_FILE = "report.html"
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A trained head with all it needs to read a table.
+    """A trained model with all it needs to read further rows.
 
     Parameters
     ----------
     model
-        The head.
-    encoder
-        From a table to its features.
-    columns
-        Which column was what at the fit.
+        The head or the network.
+    reader
+        From a file to what the model takes.
     objective, positive_class
         What the loss was designed for.
     """
 
     model: Model
-    encoder: TableEncoder
-    columns: Columns
+    reader: Reader
     objective: str
     positive_class: Label
 
@@ -58,8 +54,7 @@ class SavedModel:
         self.model.write(
             folder,
             {
-                "encoder": self.encoder.to_state(),
-                "columns": self.columns.to_state(),
+                **self.reader.to_state(),
                 "objective": self.objective,
                 "positive_class": label_to_json(self.positive_class),
             },
@@ -82,8 +77,7 @@ class SavedModel:
         try:
             saved = cls(
                 model,
-                TableEncoder.from_state(extra["encoder"]),
-                Columns.from_state(extra["columns"]),
+                reader_from_state(extra),
                 str(extra["objective"]),
                 label_from_json(extra["positive_class"]),
             )
@@ -92,10 +86,10 @@ class SavedModel:
                 f"the model in {folder} is damaged or was not written by autobalance fit "
                 f"({error!r}); fit it again"
             ) from error
-        if len(saved.encoder.feature_names) != model.n_features:
+        if saved.reader.shape != model.shape:
             raise ArtifactError(
-                f"the model in {folder} is damaged (its encoder makes another number of features); "
-                "fit it again"
+                f"the model in {folder} is damaged (its encoder makes examples of shape "
+                f"{saved.reader.shape}, but the model takes {model.shape}); fit it again"
             )
         return saved
 

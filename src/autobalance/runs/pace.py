@@ -14,7 +14,8 @@ SEARCH_EVALUATIONS = 20
 CLOSED_FORM_EVALUATIONS = 9
 """The like for a closed form, of which only the ridge and at most two slopes are tuned."""
 _TIMED = 3
-_WORTH_SAYING = 5.0
+WORTH_SAYING = 5.0
+"""Seconds."""
 _MINUTE = 60
 
 
@@ -80,11 +81,12 @@ class Pace:
         # The median leaves out the first evaluation, which also warms up the libraries.
         evaluations = self._passes * self._pass - len(self._durations)
         ahead = statistics.median(self._durations) * evaluations
-        if ahead >= _WORTH_SAYING:
-            self._watch.say(f"This will take about {_rounded(ahead)}.")
+        if ahead >= WORTH_SAYING:
+            self._watch.say(f"This will take about {rounded(ahead)}.")
 
 
-def _rounded(seconds: float) -> str:
+def rounded(seconds: float) -> str:
+    """A duration as people say it."""
     if seconds < 2 * _MINUTE:
         return f"{5 * max(1, round(seconds / 5))} s"
     return amount(round(seconds / _MINUTE), "minute")

@@ -16,7 +16,7 @@ from autobalance.runs.folder import SavedModel
 from autobalance.runs.watch import Watch
 
 
-def predict_table(
+def predict_rows(
     folder: Path,
     path: Path,
     watch: Watch,
@@ -24,21 +24,21 @@ def predict_table(
     prior: str | None = None,
     model: str | None = None,
 ) -> pd.DataFrame:
-    """The predicted class of each row and the probability of every class.
+    """The predicted class of each row or image and the probability of every class.
 
     Parameters
     ----------
     folder
         Of the run.
     path
-        The table; columns that the model does not know are ignored, and neither target nor groups
-        are needed.
+        The table or the images; columns that the model does not know are ignored, and neither
+        target nor groups are needed.
     watch
         Hears what is being done.
     features
         Key of the feature array of an ``.npz`` file, if it is another than at the fit.
     prior
-        How often the classes occur in the table, for the probabilities: ``train``, ``balanced`` or
+        How often the classes occur there, for the probabilities: ``train``, ``balanced`` or
         ``label=share,label=share``. The predicted classes serve the objective and stay the same.
     model
         The import path of a network of the user's own, as at the fit: what a file names is not run.
@@ -46,21 +46,20 @@ def predict_table(
     Returns
     -------
     DataFrame
-        In the order of the table: ``prediction``, then ``probability[label]`` for each class.
+        In the order of the rows: ``image`` with the path of each if they are files in a folder,
+        ``prediction``, then ``probability[label]`` for each class.
 
     Raises
     ------
     ArtifactError, DataError
-        If the folder is damaged, or the table or the prior does not fit it.
+        If the folder is damaged, or the rows or the prior do not fit it.
     """
     saved = SavedModel.read(folder, None if model is None else model_factory(model))
     shares = None if prior is None else parse_prior(prior, saved.model.classes)
     watch.stage(f"Reading {path.name}")
-    inputs = saved.encoder.inputs
-    single = [name for name in inputs if name not in saved.encoder.numeric.widths]
-    table = saved.columns.read_again(path, single, features=features)
+    content = saved.reader.read(path, features)
     watch.stage("Predicting")
-    encoded = saved.encoder.transform(table)
+    encoded = saved.reader.transform(content)
     labels = pd.Series(saved.model.classes, dtype=object)
     probabilities = saved.model.probabilities(encoded, shares)
     frame = pd.DataFrame(
@@ -68,6 +67,9 @@ def predict_table(
     )
     predicted = labels.iloc[saved.model.predict(encoded)]
     frame.insert(0, "prediction", predicted.to_numpy())
+    names = saved.reader.names(content, path)
+    if names is not None:
+        frame.insert(0, "image", names)
     return frame
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from autobalance.report.content.record import (
     data_facts,
+    inputs_text,
     names_read,
     rows_text,
     search_course,
@@ -49,10 +50,23 @@ def test_facts_about_the_data(make_run):
 
 def test_names_of_cells_are_explained_by_their_columns(make_run):
     metrics, _, _ = make_run(["no", "yes"], ["Female", "Male"])
-    assert names_read(metrics) == ""
+    assert names_read(metrics) == "Groups are values of sex."  # folders have no column
+    assert names_read({**metrics, "group_columns": None}) == ""
     metrics["settings"]["target"] = "income"
     assert names_read(metrics) == "Names read income · sex."
     assert names_read({**metrics, "group_columns": None}) == "Classes are values of income."
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"features": 1280}, "1,280 features"),
+        ({"features": 1}, "1 feature"),
+        ({"images": [3, 64, 64]}, "images of 3 × 64 × 64"),
+    ],
+)
+def test_inputs_are_features_or_images(data, expected):
+    assert inputs_text(data) == expected
 
 
 def test_settings_stand_on_one_line(make_run):

@@ -74,15 +74,16 @@ def data_facts(metrics: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
         "groups": None if counts.groups is None else counts.n_groups,
         "group_columns": [wording.readable(name) for name in metrics["group_columns"] or []],
         "rows": rows_text(metrics),
+        "inputs": inputs_text(metrics["data"]),
     }
 
 
 def names_read(metrics: Mapping[str, Any]) -> str:
     """Which columns the names of classes and groups come from, in a sentence or nothing."""
     target = metrics["settings"].get("target")
-    if target is None:
-        return ""
     groups = " and ".join(wording.readable(name) for name in metrics["group_columns"] or [])
+    if target is None:
+        return f"Groups are values of {groups}." if groups else ""
     target = wording.readable(target)
     return f"Names read {target} · {groups}." if groups else f"Classes are values of {target}."
 
@@ -91,6 +92,14 @@ def rows_text(metrics: Mapping[str, Any]) -> str:
     """How many rows of each split: ``6,677 train, 5,794 test``."""
     rows = metrics["data"]["rows"]
     return ", ".join(f"{wording.count(size)} {name}" for name, size in rows.items() if size)
+
+
+def inputs_text(data: Mapping[str, Any]) -> str:
+    """What the model takes: ``1,280 features`` or ``images of 3 × 64 × 64``."""
+    if "images" in data:
+        return f"images of {' × '.join(wording.count(size) for size in data['images'])}"
+    number = data["features"]
+    return f"{wording.count(number)} feature{'s' * (number != 1)}"
 
 
 def settings_text(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from autobalance.design import LossDesign
 from autobalance.report import figures, wording
 from autobalance.report.comparability import Comparability
 from autobalance.report.content.loss import method_design, parameter_spans
-from autobalance.report.content.record import rows_text
+from autobalance.report.content.record import inputs_text, rows_text
 from autobalance.report.picture import picture
 from autobalance.report.roles import Roles
 
@@ -138,7 +138,7 @@ def what_differs(metrics: Sequence[Metrics]) -> list[tuple[str, list[str]]]:
     listed = [
         {
             "data": each["data"]["source"],
-            "features": each["data"]["features"],
+            "inputs": inputs_text(each["data"]),
             "rows": rows_text(each),
             "objective": each["objective"],
             "verdict from": each["verdict"]["basis"] or "none",
