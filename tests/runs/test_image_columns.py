@@ -91,5 +91,5 @@ def test_settings_name_only_columns_that_were_named():
         "target": "y",
         "groups": [],
         "split column": None,
-        "image size": 32,
+        "image size": "32 × 32",
     }

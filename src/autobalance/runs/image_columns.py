@@ -99,7 +99,7 @@ class ImageColumns:
             **({} if self.target is None else {"target": self.target}),
             "groups": list(self.groups),
             "split column": self.split,
-            "image size": "as they are" if self.size is None else self.size,
+            "image size": "as they are" if self.size is None else f"{self.size} × {self.size}",
         }
 
     def to_state(self) -> dict[str, Any]:
