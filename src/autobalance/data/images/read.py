@@ -50,7 +50,7 @@ def read_images(
     named = [column for column in (target, *groups, split) if column is not None]
     if named:
         raise DataError(
-            f"{path} holds IDX files, which have no column {named[0]!r}; leave --target, --groups "
+            f"{path} holds IDX files, which have no column {named[0]!r}; leave --target, --group "
             "and --split out"
         )
     return read_mnist(path)
