@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Int, UInt8
 from numpy import ndarray
@@ -19,7 +19,7 @@ from autobalance.data.longtail import long_tailed_indices
 from autobalance.training.augment import CropAndFlip
 from autobalance.training.examples import Examples
 
-RATIO = 100
+RATIO = 100.0
 LEFT_FOR_DEVELOPMENT = 1000
 """Training images of each class, the last ones, on which development is scored."""
 
@@ -91,19 +91,10 @@ def read_case(data_dir: Path, case: Case, development: bool = False) -> Data:
     )
 
 
-def expected_size(case: Case) -> int:
-    """Training images of the long tail."""
-    return sum(math.ceil(case.largest * RATIO ** (-k / 9)) for k in range(10))
-
-
 def _codes(images: ImageSet) -> Int[ndarray, "N"]:
     return np.unique(images.targets, return_inverse=True)[1]
 
 
 def _ranks_within_classes(y: Int[ndarray, "N"]) -> Int[ndarray, "N"]:
     """How many examples of its class come before each example."""
-    ranks = np.empty_like(y)
-    for k in range(y.max() + 1):
-        own = np.flatnonzero(y == k)
-        ranks[own] = np.arange(len(own))
-    return ranks
+    return pd.Series(y).groupby(y).cumcount().to_numpy()

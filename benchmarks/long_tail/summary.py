@@ -37,9 +37,9 @@ def summarise(rows: list[Row]) -> list[Row]:
                 "headline": method == HEADLINE,
                 "seeds": len(own),
                 "balanced": float(np.mean(errors)),
-                "standard_error": _standard_error(errors),
+                "standard_error": standard_error_of(errors),
                 "difference": float(np.mean(gaps)) if gaps else None,
-                "difference_standard_error": _standard_error(gaps),
+                "difference_standard_error": standard_error_of(gaps),
                 "class_errors": np.mean([row["class_errors"] for row in own.values()], 0)
                 .round(2)
                 .tolist(),
@@ -72,6 +72,6 @@ def goals(dataset: str, summary: list[Row]) -> dict[str, Row]:
     return reached
 
 
-def _standard_error(values: list[float]) -> float | None:
+def standard_error_of(values: list[float]) -> float | None:
     """Of the mean; ``None`` for fewer than two values."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None

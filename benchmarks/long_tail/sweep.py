@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -107,7 +107,7 @@ class Sweep:
     def _finish(self, work: int, seed: int) -> str:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // self._arguments.jobs))
         dataset, development = self._settings["dataset"], self._settings["development"]
-        recipe = Recipe(*(self._settings[name] for name in asdict(Recipe())))
+        recipe = Recipe(**{each.name: self._settings[each.name] for each in fields(Recipe)})
         data = _data(self._arguments.data_dir, dataset, development)
         rows = self._run(Lab(CASES[dataset], data, recipe, seed), work)
         facts = {"seed": seed, "created": datetime.now(UTC).isoformat(timespec="seconds")}

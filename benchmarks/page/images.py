@@ -26,7 +26,7 @@ def long_tail(record: Record) -> str:
     columns = ("loss", "seeds", "balanced test error, %", "difference", "seconds")
     return f"""## {record["title"]}
 
-The training images thinned to a tail of ratio {settings["ratio"]}, `{settings["model"]}`,
+The training images thinned to a tail of ratio {settings["ratio"]:g}, `{settings["model"]}`,
 {settings["epochs"]} epochs, all methods on the same terms: the error on the test images after the
 last epoch, ± its standard error over the seeds; the difference to the headline (bold), paired by
 seed; and the median seconds with all that is tuned or searched.

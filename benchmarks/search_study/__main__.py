@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.long_tail.cases import CASES
 from benchmarks.long_tail.lab import Lab
 from benchmarks.long_tail.show import with_error
+from benchmarks.long_tail.summary import standard_error_of
 from benchmarks.long_tail.sweep import Sweep, parser, settings_of
 from benchmarks.record import write_record
 from benchmarks.search_study.variants import LOGIT_ADJUSTMENT, VARIANTS, run
@@ -64,7 +65,7 @@ def summarise(rows: list[Row]) -> list[Row]:
                 "seeds": len(own),
                 "balanced": float(np.mean([row["balanced"] for row in own])),
                 "gain": float(np.mean(gains)) if gains else None,
-                "standard_error": _standard_error(gains),
+                "standard_error": standard_error_of(gains),
                 "search_seconds": float(np.median([row["search_seconds"] for row in own])),
             }
         )
@@ -90,10 +91,6 @@ def show(console: Console, title: str, summary: list[Row]) -> None:
             "" if gain is None else with_error(gain, entry["standard_error"], "+"),
         )
     console.print(table)
-
-
-def _standard_error(values: list[float]) -> float | None:
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 if __name__ == "__main__":

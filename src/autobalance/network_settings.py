@@ -17,8 +17,8 @@ TABULAR_TRAINING = TrainingSettings(learning_rate=0.02)
 IMAGE_TRAINING = TrainingSettings(learning_rate=0.05, warm_up_epochs=1.0)
 """Training of a network on images, less the augmentation, which depends on their shape.
 
-Half the paper's rate, which is reached after an epoch: at 0.1 from the first step on, the ReLUs of
-the strided network died on Waterbirds with Group-LA, and all images got the same logits.
+Half the paper's rate, which is reached after an epoch: a few epochs at 0.1 from the first step on
+can leave a small network with dead ReLUs, which gives all images the same logits.
 """
 _COLOUR = 3
 

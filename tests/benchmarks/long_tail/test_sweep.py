@@ -51,7 +51,12 @@ def test_rows_are_ordered_by_name_and_seed(tmp_path):
     _, sweep = sweep_of(tmp_path / "r.json", "--seeds", "2")
     rows = [(row["method"], row["seed"], row["balanced"]) for row in sweep.rows()]
     assert rows == [
-        *[("a", 0, 0), ("a", 1, 1), ("b", 0, 10), ("b", 1, 11), ("c", 0, 10), ("c", 1, 11)]
+        ("a", 0, 0),
+        ("a", 1, 1),
+        ("b", 0, 10),
+        ("b", 1, 11),
+        ("c", 0, 10),
+        ("c", 1, 11),
     ]
     assert ran == [(0, 0), (1, 0), (0, 1), (1, 1)]  # seed by seed
     sweep.remove_parts()
