@@ -13,6 +13,7 @@ DATA_VARIABLE = "AUTOBALANCE_DATA"
 # The tests' tensors are small: on a busy machine several threads wait for each other far longer
 # than they work.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
