@@ -41,7 +41,7 @@ from autobalance.network_bench import NetworkBench
 from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.search.folds import make_folds
-from autobalance.search.online import DEFAULT_PARAMETERS as NETWORK_PARAMETERS
+from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.training.pipeline import SearchPlan
@@ -210,7 +210,9 @@ def _networks(train: Split, counts: Counts, seed: int) -> list[TrainedHead]:
             seed=seed,
         )
         start = bench.best_start(network.training.weight_decay)
-        space = SearchSpace.build(start, NETWORK_PARAMETERS, held_out_share=held_out)
+        space = SearchSpace.build(
+            start, network_parameters("auto", bound.objective), held_out_share=held_out
+        )
         heads.append(bench.train(space, name))
     return heads
 

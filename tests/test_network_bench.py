@@ -15,13 +15,13 @@ from autobalance.network_bench import NetworkBench
 from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.folds import make_folds
-from autobalance.search.online import DEFAULT_PARAMETERS
 from autobalance.search.result import START_KEPT
 from autobalance.search.settings import SearchSettings
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 from autobalance.training.pipeline import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
+PARAMETERS = ("additive", "multiplicative")
 QUICK = NetworkSettings(
     "linear", TrainingSettings(epochs=3, batch_size=32, learning_rate=0.05), SearchPlan(moves=4)
 )
@@ -52,7 +52,7 @@ def a_bench(network=QUICK, **settings):
 
 
 def searched(bench, **options):
-    space = SearchSpace.build(bench.best_start(1e-4), DEFAULT_PARAMETERS, "class")
+    space = SearchSpace.build(bench.best_start(1e-4), PARAMETERS, "class")
     return space, bench.train(space, "AutoBalance", **options)
 
 
@@ -200,7 +200,7 @@ def test_every_loss_is_trained_with_the_weight_decay_of_the_training(decay, used
     heads = list(
         train_all(
             bench,
-            lambda bench: SearchSpace.build(bench.best_start(), DEFAULT_PARAMETERS, "class"),
+            lambda bench: SearchSpace.build(bench.best_start(), PARAMETERS, "class"),
             lambda _: None,
             lambda _: None,
         )

@@ -184,6 +184,19 @@ def test_emphasis_leads_from_logit_adjustment_to_inverse_frequencies():
     np.testing.assert_allclose(end.additive - end.additive.mean(), 0, atol=1e-12)
 
 
+def test_emphasis_is_one_slope_unless_more_is_asked_for():
+    """Beside it, the other parameters get the finest dictionary, as without it."""
+    space = SearchSpace.build(a_start(), ("emphasis", "additive"))
+    alone = SearchSpace.build(a_start(), ("additive",))
+    assert space.dictionaries["emphasis"].name == "cell-log-prior"
+    assert space.dictionaries["additive"].name == alone.dictionaries["additive"].name
+    without_groups = preset("logit-adjustment", Counts(np.array([[90.0], [30.0], [9.0]]), tuple("abc")))
+    start = replace(without_groups, ridge=0.1)
+    assert SearchSpace.build(start, ("emphasis",)).dictionaries["emphasis"].name == "log-prior"
+    by_class = SearchSpace.build(start, ("emphasis",), "class")
+    assert by_class.dictionaries["emphasis"].size == 3
+
+
 def test_emphasis_and_weight_are_not_searched_together():
     with pytest.raises(DesignError, match="weight beside it is one too many"):
         SearchSpace.build(a_start(), ("weight", "emphasis"))

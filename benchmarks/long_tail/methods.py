@@ -16,6 +16,7 @@ import torch
 from autobalance.design import LossDesign
 from autobalance.losses.ldam import LDAMLoss
 from autobalance.posthoc import tune_bias
+from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import OnlineSettings
 from autobalance.training.pipeline import SearchPlan, add_search, own_randomness
@@ -26,6 +27,7 @@ Tried = dict[str, dict[str, float]]
 
 CROSS_ENTROPY, BIAS = "cross-entropy", "post-hoc bias, tuned"
 FIXED, POST_HOC, DESIGNED = "fixed loss", "post-hoc", "designed loss"
+GRID = "grid in place of the search"
 
 
 class Method(Protocol):
@@ -98,12 +100,15 @@ class TunedForm:
         The strengths that the first comparison keeps fixed.
     grid
         For each strength in turn, the values to compare; those chosen before stay.
+    kind
+        Of the row.
     """
 
     name: str
     preset: str
     start: Mapping[str, float]
     grid: Mapping[str, Sequence[float]]
+    kind: str = FIXED
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,7 +137,7 @@ class TunedForm:
         return [
             _row(
                 self.name,
-                FIXED,
+                self.kind,
                 score,
                 started,
                 trainings=len(tried) + 1,
@@ -168,8 +173,8 @@ class Designed:
     ----------
     name
         The row.
-    parameters, start, dictionary, parametrisation, plan
-        As :func:`~autobalance.training.pipeline.search_and_retrain` takes them.
+    parameters, start, dictionary, parametrisation, plan, optimizer
+        As :func:`~autobalance.training.pipeline.add_search` takes them.
     """
 
     name: str
@@ -178,6 +183,7 @@ class Designed:
     dictionary: str = "auto"
     parametrisation: str = "exp"
     plan: SearchPlan = field(default_factory=SearchPlan)
+    optimizer: OptimizerFactory | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -207,6 +213,7 @@ class Designed:
                 self.parameters,
                 self.dictionary,
                 self.parametrisation,
+                self.optimizer,
             )
             training.run()
         return search
@@ -241,9 +248,9 @@ def plan(moves: int = 40, rate: float = 0.05, **settings: Any) -> SearchPlan:
 
 TRAVELLING = 0.15
 """Rate of a search that starts from cross-entropy: log π of the rarest class is 4.6 away."""
-HEADLINE = "AutoBalance, w, l & Δ from LA"
+HEADLINE = "AutoBalance, emphasis from LA"
 PAPERS = "AutoBalance, l & Δ from LA"
-_WEIGHT, _ADDITIVE, _MULTIPLICATIVE = "weight", "additive", "multiplicative"
+_ADDITIVE, _MULTIPLICATIVE = "additive", "multiplicative"
 
 
 def _from_cross_entropy(name: str, *parameters: str, dictionary: str = "class") -> Designed:
@@ -262,8 +269,16 @@ METHODS: tuple[Method, ...] = (
         {"gamma": (0.0, 0.05, 0.15), "tau": (1.0, 0.75, 1.25)},
     ),
     DeferredMargins(),
-    Designed(HEADLINE, (_WEIGHT, _ADDITIVE, _MULTIPLICATIVE), plan=plan()),
+    TunedForm(
+        "emphasis by grid",
+        "weighted-adjustment",
+        {},
+        {"share": (0.0, 0.15, 0.3, 0.5)},
+        kind=GRID,
+    ),
+    Designed(HEADLINE, ("emphasis",), dictionary="log-prior", plan=plan(rate=0.1)),
     Designed(PAPERS, (_ADDITIVE, _MULTIPLICATIVE), plan=plan()),
+    Designed("AutoBalance, w, l & Δ from LA", ("weight", _ADDITIVE, _MULTIPLICATIVE), plan=plan()),
     _from_cross_entropy("AutoBalance, τ", _ADDITIVE, dictionary="log-prior"),
     _from_cross_entropy("AutoBalance, l", _ADDITIVE),
     _from_cross_entropy("AutoBalance, Δ", _MULTIPLICATIVE),

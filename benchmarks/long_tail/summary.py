@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.long_tail.methods import DESIGNED, HEADLINE
+from benchmarks.long_tail.methods import FIXED, HEADLINE, POST_HOC
 
 Row = dict[str, Any]
 
@@ -50,8 +50,12 @@ def summarise(rows: list[Row]) -> list[Row]:
 
 
 def goals(dataset: str, summary: list[Row]) -> dict[str, Row]:
-    """Whether the headline is ahead of the best loss that was not designed."""
-    rivals = [entry for entry in summary if entry["kind"] != DESIGNED]
+    """Whether the headline is ahead of the best known loss, tuned or not, and of a tuned bias.
+
+    A grid over the line that the headline searches is no known loss: it is in the table, to show
+    what the search is worth beside it.
+    """
+    rivals = [entry for entry in summary if entry["kind"] in (FIXED, POST_HOC)]
     if not any(entry["headline"] for entry in summary) or not rivals:
         return {}
     best = min(rivals, key=lambda entry: float(entry["balanced"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.long_tail.cases import CASES, RATIO, Data, read_case
 from benchmarks.long_tail.lab import Lab, Recipe
@@ -105,7 +104,7 @@ class Sweep:
         self._parts.remove()
 
     def _finish(self, work: int, seed: int) -> str:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // self._arguments.jobs))
+        torch.set_num_threads(max(1, cpu_count() // self._arguments.jobs))
         dataset, development = self._settings["dataset"], self._settings["development"]
         recipe = Recipe(**{each.name: self._settings[each.name] for each in fields(Recipe)})
         data = _data(self._arguments.data_dir, dataset, development)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -169,23 +170,6 @@ def mean_alpha(search: OnlineSearch) -> Float[ndarray, "A"]:
     return np.mean(course[len(course) // 2 :], 0)
 
 
-def between_weights_and_adjustment(lab: Lab, share: float) -> LossDesign:
-    """Fisher-consistent for the balanced error at any share: 0 is logit adjustment, 1 weights.
-
-    w ∝ π^-s and l = (1 − s) log π are the pairwise margin loss of Menon et al., "Long-tail learning
-    via logit adjustment", ICLR 2021, Theorem 1, at δ = π^(1 − s), for the softmax.
-    """
-    start = lab.preset(_STARTED)
-    log_prior = np.log(lab.counts.frequencies)
-    weight = np.exp(-share * log_prior)
-    return LossDesign(
-        lab.counts,
-        weight / (lab.counts.frequencies * weight).sum(),
-        (1 - share) * log_prior,
-        start.multiplicative,
-    )
-
-
 @torch.no_grad()
 def penultimate(model: nn.Module, images: Tensor) -> Float[ndarray, "N D"]:
     """What the network's last layer sees of images, in evaluation mode."""
@@ -222,7 +206,7 @@ VARIANTS: tuple[Variant, ...] = (
         Fixed(
             CLOSED,
             f"w ∝ π^-{share:g}, l = {1 - share:g} log π",
-            lambda lab, share=share: between_weights_and_adjustment(lab, share),
+            lambda lab, share=share: lab.preset("weighted-adjustment", share=share),
         )
         for share in (0.15, 0.3, 0.5)
     ),
@@ -237,9 +221,35 @@ VARIANTS: tuple[Variant, ...] = (
     _searched(SHARED, "w, l & Δ by clusters of 3", dictionary="cluster:3"),
     _searched(SHARED, "l & Δ along log π", parameters=BOTH, dictionary="log-prior"),
     _searched(SHARED, "emphasis along log π", parameters=("emphasis",), dictionary="log-prior"),
+    *(
+        _searched(
+            SHARED,
+            f"emphasis along log π, Adam at {rate:g}",
+            parameters=("emphasis",),
+            dictionary="log-prior",
+            plan=_with(rate=rate),
+        )
+        for rate in (0.1, 0.15)
+    ),
+    _searched(
+        SHARED,
+        "emphasis & Δ along log π",
+        parameters=("emphasis", "multiplicative"),
+        dictionary="log-prior",
+    ),
+    _searched(
+        SHARED,
+        "emphasis, l & Δ along log π",
+        parameters=("emphasis", "additive", "multiplicative"),
+        dictionary="log-prior",
+    ),
     _searched(RATE, "Adam at 0.02", plan=_with(rate=0.02)),
     _searched(RATE, "Adam at 0.1", plan=_with(rate=0.1)),
     _searched(RATE, "80 moves", plan=_with(moves=80)),
+    *(
+        _searched(RATE, f"SGD at {rate:g}", optimizer=partial(torch.optim.SGD, lr=rate))
+        for rate in (1.0, 5.0)
+    ),
     _searched(BATCH, "128 held-out examples", plan=_with(batch_size=128)),
     _searched(BATCH, "all held-out examples", plan=_with(batch_size=10_000)),
     _searched(WHEN, "after 10% of the epochs", plan=_with(warm_up=0.1)),

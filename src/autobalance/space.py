@@ -94,8 +94,9 @@ class SearchSpace:
             Any subset of weight, emphasis, additive, multiplicative, ridge, but one of weight and
             emphasis at most; the others keep their start.
         dictionary
-            A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: the
-            finest that the held-out examples can carry.
+            A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: for
+            emphasis one slope along log π, for the others the finest that the held-out examples
+            can carry.
         parametrisation
             ``"exp"`` (default, can start at plain cross-entropy) or ``"sigmoid"`` (the paper's).
         held_out_share
@@ -135,9 +136,13 @@ class SearchSpace:
         missing = [name for name in kinds if name not in names]
         if missing:
             raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
-        automatic = choose_dictionary(start.counts, len(kinds), held_out_share, examples)
+        vectors = len([name for name in kinds if name != "emphasis"])
+        finest = choose_dictionary(start.counts, vectors, held_out_share, examples)
+        automatic = dict.fromkeys(kinds, finest) | {"emphasis": _emphasis(start.counts)}
         dictionaries = {
-            name: automatic if names[name] == "auto" else make_dictionary(names[name], start.counts)
+            name: automatic[name]
+            if names[name] == "auto"
+            else make_dictionary(names[name], start.counts)
             for name in kinds
         }
         return cls(start, dictionaries, "ridge" in parameters, parametrisation)
@@ -248,3 +253,10 @@ class SearchSpace:
             "reason": "; ".join(reasons) or "only the ridge is searched",
             "parametrisation": self.parametrisation,
         }
+
+
+def _emphasis(counts: Counts) -> Dictionary:
+    """One slope: values by class followed the noise of the held-out examples."""
+    name = "log-prior" if counts.n_groups == 1 else "cell-log-prior"
+    reason = "one slope joins all losses consistent for the balanced error"
+    return replace(make_dictionary(name, counts), reason=reason)

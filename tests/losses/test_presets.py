@@ -19,7 +19,15 @@ from autobalance.losses import PRESETS, ParametricCrossEntropy, preset
 
 LONG_TAIL = Counts(np.array([[100.0], [10.0], [1.0]]), ("head", "middle", "tail"))
 BIRDS = Counts(np.array([[3498.0, 184.0], [56.0, 1057.0]]), ("land", "water"), ("land", "water"))
-PER_CLASS = ("cross-entropy", "weighted", "class-balanced", "logit-adjustment", "cdt", "vs")
+PER_CLASS = (
+    "cross-entropy",
+    "weighted",
+    "class-balanced",
+    "logit-adjustment",
+    "weighted-adjustment",
+    "cdt",
+    "vs",
+)
 
 
 def test_names_are_stable():
@@ -105,6 +113,25 @@ def test_logit_adjustment_is_the_scaled_log_prior():
     np.testing.assert_allclose(design.additive[:, 0], 1.5 * np.log([100 / 111, 10 / 111, 1 / 111]))
     assert (design.weight == 1).all()
     assert (design.multiplicative == 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_weighted_adjustment_is_consistent_whatever_the_share(share):
+    """With odds that w and l give the classes, w / exp(l), only balanced ones decide: 1 / π."""
+    design = losses.weighted_adjustment(LONG_TAIL, share)
+    odds = design.weight[:, 0] * np.exp(-design.additive[:, 0]) * LONG_TAIL.frequencies[:, 0]
+    np.testing.assert_allclose(odds / odds[0], 1.0, rtol=1e-12)
+    assert (LONG_TAIL.frequencies * design.weight).sum() == pytest.approx(1.0)
+    same = {0.0: losses.logit_adjustment, 1.0: losses.weighted}.get(share)
+    if same is not None:
+        np.testing.assert_allclose(design.weight, same(LONG_TAIL).weight)
+        np.testing.assert_allclose(design.additive, same(LONG_TAIL).additive)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_beyond_weights_is_refused(share):
+    with pytest.raises(DesignError, match=f"share is {share} but must be from 0 to 1"):
+        losses.weighted_adjustment(LONG_TAIL, share)
 
 
 def test_cdt_shrinks_rare_logits():

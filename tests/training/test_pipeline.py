@@ -34,7 +34,7 @@ from autobalance.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 BALANCED = Objective.parse("balanced")
-SETTINGS = TrainingSettings(3, batch_size=16, learning_rate=0.05)
+SETTINGS = TrainingSettings(5, batch_size=8, learning_rate=0.05)
 PLAN = SearchPlan(moves=5, batch_size=24)
 NAMES = np.array(["ant", "bee", "cat"])
 
@@ -68,10 +68,11 @@ def weights_of(model):
     [
         (2790, 80, 0.4, 1116, 21, 79),
         (100, 10, 0.4, 40, 6, 10),
-        (100, 41, 0.4, 40, 1, 60),
-        (100, 39, 0.4, 40, 2, 30),
-        (100, 80, 0.4, 40, 1, 60),
-        (100, 10, 1.0, 100, 1, 0),
+        (600, 41, 0.4, 240, 9, 40),
+        (600, 61, 0.4, 240, 6, 60),
+        (600, 80, 0.4, 240, 5, 72),
+        (100, 80, 0.4, 40, 5, 12),
+        (100, 10, 1.0, 100, 5, 0),
     ],
 )
 def test_moves_are_spaced_evenly(steps, moves, warm_up, first, every, made):
@@ -313,12 +314,14 @@ def test_a_loss_without_values_is_not_searched():
         add_search(searching, examples, held_out, BALANCED, PLAN, 0)
 
 
-def test_a_class_that_is_held_out_nowhere_is_left_out_of_the_search_with_a_warning():
-    few = {"data": (X[:107], Y[:107]), "plan": SearchPlan(0.1, moves=2)}
+def test_a_cell_that_is_held_out_nowhere_is_left_out_of_the_search_with_a_warning():
+    lone = np.where(Y == "cat", "a", G)
+    lone[-1] = "b"
+    options = {"data": (X, Y, lone), "plan": SearchPlan(0.1, moves=2)}
     with pytest.warns(UserWarning, match=r"of 1 of the cells .* such as class 'cat'.* than 0\.1 "):
-        found = run(**few)
-    assert {move.risks[2].item() for move in found.moves} == {0.0}
-    assert run(objective="error", **few).moves  # which does not need it
+        found = run(objective="worst-group", **options)
+    assert {move.risks.reshape(3, 2)[2, 1].item() for move in found.moves} == {0.0}
+    assert run(**options).moves  # which needs the class, but not in every group
 
 
 def test_test_data_decide_nothing_even_where_they_are_not_finite():

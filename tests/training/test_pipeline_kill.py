@@ -56,7 +56,7 @@ def run(kind, folder, progress=None):
             points(),
             "balanced",
             test_data=points(),
-            training=TrainingSettings(EPOCHS, batch_size=12, warm_up_epochs=1.0),
+            training=TrainingSettings(EPOCHS, batch_size=3, warm_up_epochs=1.0),
             **common,
         )
     return search_and_retrain(

@@ -26,7 +26,7 @@ from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
-from autobalance.search.online_settings import DEFAULT_PARAMETERS as NETWORK_PARAMETERS
+from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
@@ -195,10 +195,10 @@ class Procedure:
     @property
     def parameters_used(self) -> Sequence[str]:
         """What is searched, also where that was left open."""
+        if self.network is not None:
+            return network_parameters(self.parameters, self.objective)
         names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
-        if tuple(names) != (AUTO,):
-            return names
-        return HEAD_PARAMETERS if self.network is None else NETWORK_PARAMETERS
+        return HEAD_PARAMETERS if tuple(names) == (AUTO,) else names
 
     def bench(self, data: TrainingData) -> Bench:
         """Folds, prepared features and the bound objective.

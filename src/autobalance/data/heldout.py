@@ -25,9 +25,6 @@ def held_out_split(
 ) -> HeldOutSplit:
     """Hold out a share of every class, at least one example of it and never all.
 
-    :func:`~autobalance.search.folds.make_folds` with a share keeps to the share over all classes
-    together, and so may hold out none of a rare class. A long tail needs one of each.
-
     Parameters
     ----------
     y
@@ -45,25 +42,47 @@ def held_out_split(
         If the share is not between 0 and 1, a code has no label, or a class has fewer than two
         examples.
     """
-    if not 0.0 < share < 1.0:
-        raise DataError(f"the held-out share is {share} but must be between 0 and 1")
+    _check(share)
     unknown = y[(y < 0) | (y >= len(labels))]
     if len(unknown):
         raise DataError(
             f"y holds the code {unknown[0]}, which has no label among {len(labels)}; give the "
             "label of every class"
         )
-    rng = np.random.default_rng(seed)
-    held_out = []
-    for k, label in enumerate(labels):
-        rows = np.flatnonzero(y == k)
-        if len(rows) < 2:
-            number = "a single example" if len(rows) else "no example"
+    for label, size in zip(labels, np.bincount(y, minlength=len(labels)), strict=True):
+        if size < 2:
+            number = "a single example" if size else "no example"
             raise DataError(
                 f"class {label_text(label)!r} has {number}, so it cannot both be trained on and "
                 "held out; leave it out or collect more"
             )
-        number_held_out = int(np.clip(round(share * len(rows)), 1, len(rows) - 1))
-        held_out.append(rng.permutation(rows)[:number_held_out])
-    positions = np.sort(np.concatenate(held_out))
-    return HeldOutSplit(np.setdiff1d(np.arange(len(y)), positions), positions)
+    held_out = held_out_positions(y, share, seed)
+    return HeldOutSplit(np.setdiff1d(np.arange(len(y)), held_out), held_out)
+
+
+def held_out_positions(
+    strata: Int[ndarray, "N"], share: float, seed: int | None
+) -> Int[ndarray, "H"]:
+    """Ascending positions of a share of every stratum, at least one and never all of it.
+
+    A share over all strata together would hold out none of a rare one, which is needed most. A
+    stratum of one example is not held out.
+
+    Raises
+    ------
+    DataError
+        If the share is not between 0 and 1.
+    """
+    _check(share)
+    rng = np.random.default_rng(seed)
+    held_out = []
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        number = min(max(round(share * len(rows)), 1), len(rows) - 1)
+        held_out.append(rng.permutation(rows)[:number])
+    return np.sort(np.concatenate(held_out))
+
+
+def _check(share: float) -> None:
+    if not 0.0 < share < 1.0:
+        raise DataError(f"the held-out share is {share} but must be between 0 and 1")

@@ -13,6 +13,7 @@ from autobalance.losses.presets import (
     preset,
     vs,
     weighted,
+    weighted_adjustment,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "preset",
     "vs",
     "weighted",
+    "weighted_adjustment",
 ]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedKFold
 
 from autobalance.counts import Counts
+from autobalance.data.heldout import held_out_positions
 from autobalance.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,9 @@ def make_folds(
     ----------
     cv
         A whole number of folds (at least 2), stratified by cell, so that every example validates
-        once; a share between 0 and 1, for one stratified split; a scikit-learn splitter, which is
-        given ``x``, ``labels`` and ``cv_groups``; or an iterable of (train, validation) positions.
+        once; a share between 0 and 1, for one split that holds out that share of every cell and at
+        least one example of it; a scikit-learn splitter, which is given ``x``, ``labels`` and
+        ``cv_groups``; or an iterable of (train, validation) positions.
     x, labels
         What a splitter may look at: the features and labels as the user gave them.
     y, cell
@@ -97,16 +99,10 @@ def make_folds(
                 for train, held_out in splitter.split(positions, strata[used])
             ]
     elif isinstance(cv, float):
-        if not 0.0 < cv < 1.0:
-            raise DataError(f"cv is {cv}; a single split needs a share between 0 and 1")
         _affordable_folds(2, y[used], counts)
         positions = np.flatnonzero(used)
-        shuffle = StratifiedShuffleSplit(1, test_size=cv, random_state=random_state)
-        strata = _strata(cell, y, 2, used)[used]
-        try:
-            pairs = [(positions[a], positions[b]) for a, b in shuffle.split(positions, strata)]
-        except ValueError as error:
-            raise DataError(f"one split with a share of {cv} fails: {error}; use folds") from error
+        held_out = held_out_positions(_strata(cell, y, 2, used)[used], cv, random_state)
+        pairs = [(np.delete(positions, held_out), positions[held_out])]
     else:
         pairs = _given_pairs(cv, x, labels, cv_groups, len(y))
     return _assemble(pairs, y, counts, used, note)

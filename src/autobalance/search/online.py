@@ -47,8 +47,9 @@ from autobalance.search.alpha import (
     default_optimizer,
 )
 from autobalance.search.alpha_step import AlphaStep
-from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
+from autobalance.search.online_settings import OnlineSettings, network_parameters
 from autobalance.search.running_objective import RunningObjective
+from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
@@ -75,8 +76,9 @@ class OnlineSearch:
         should show all cells alike: see :class:`~autobalance.training.sampling.StratifiedBatches`.
         A list of one batch is the whole held-out set.
     parameters, dictionary, parametrisation
-        What is searched; see :class:`~autobalance.space.SearchSpace`. ``ridge`` is the weight decay
-        and needs ``trained_by``.
+        What is searched; see :class:`~autobalance.space.SearchSpace`, and
+        :func:`~autobalance.search.online_settings.network_parameters` for ``"auto"``. ``ridge`` is
+        the weight decay and needs ``trained_by``.
     held_out_share
         Held-out examples for each that the loss's design counts, for the default dictionary.
     settings
@@ -104,7 +106,7 @@ class OnlineSearch:
         objective: str | Objective,
         held_out: Iterable[Any],
         *,
-        parameters: Sequence[str] = DEFAULT_PARAMETERS,
+        parameters: str | Sequence[str] = AUTO,
         dictionary: str | dict[str, str] = "auto",
         parametrisation: str = "exp",
         held_out_share: float = 1.0,
@@ -123,6 +125,8 @@ class OnlineSearch:
                 f"the loss has reduction {loss.reduction!r}; a search needs the mean, on which the "
                 "curvature and the weight decay are measured"
             )
+        parsed = Objective.parse(objective) if isinstance(objective, str) else objective
+        parameters = network_parameters(parameters, parsed)
         if "ridge" in parameters and trained_by is None:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
         self.model, self.loss = model, loss
@@ -136,7 +140,6 @@ class OnlineSearch:
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())
         self._random = torch.Generator().get_state()
-        parsed = Objective.parse(objective) if isinstance(objective, str) else objective
         bound = parsed.bind(start.counts, "drop")
         self.objective = self._running(bound)
         self.alpha = MovingAlpha(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from autobalance.errors import DataError
@@ -11,10 +12,24 @@ from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.network import MODES
 from autobalance.hypergradient.solvers import Solver
 from autobalance.hypergradient.tangent import Tangent
+from autobalance.objectives import Objective
 from autobalance.search.heldout import HELD_OUT_LOSSES
+from autobalance.search.settings import AUTO
 
-DEFAULT_PARAMETERS = ("additive", "multiplicative")
-"""What is searched for a network unless something else is said."""
+
+def network_parameters(names: str | Sequence[str], objective: Objective) -> Sequence[str]:
+    """What is searched for a network: ``names``, or for ``"auto"`` what suits the objective.
+
+    For the balanced error it is ``emphasis``, along log π: every loss on that line is consistent
+    with it, and one slope is what a few held-out examples of rare classes can tell. Values by class
+    followed their noise (docs/images.md has the measurements). Other objectives have no such line,
+    and get adjustments, additive and multiplicative.
+    """
+    if names not in (AUTO, (AUTO,), [AUTO]):
+        return (names,) if isinstance(names, str) else names
+    if {name for name, _ in objective.terms} == {"balanced"}:
+        return ("emphasis",)
+    return ("additive", "multiplicative")
 
 
 @dataclass(frozen=True)

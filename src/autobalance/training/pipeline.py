@@ -26,10 +26,12 @@ from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
 from autobalance.models.factory import check_factory
 from autobalance.objectives import BoundObjective, Objective
+from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
 from autobalance.search.online import OnlineSearch
-from autobalance.search.online_settings import DEFAULT_PARAMETERS, OnlineSettings
+from autobalance.search.online_settings import OnlineSettings, network_parameters
+from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
 from autobalance.training.checkpoint import Checkpoints
@@ -45,6 +47,7 @@ Progress = Callable[[str, Epoch], None]
 """Called with the phase, ``"search"`` or ``"retraining"``, and each epoch."""
 
 SEARCH, RETRAINING = "search", "retraining"
+_STEPS_BETWEEN_MOVES = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class SearchPlan:
         Share of the search's epochs before the loss first moves; the paper's 0.4 (120 of 300).
     moves
         About how often the loss moves in the rest, evenly spaced. A move costs about 20 training
-        steps.
+        steps, so there are at least 5 of them in between: short trainings would do little else.
     batch_size
         Held-out examples in a move's batch, stratified by cell.
     settings
@@ -85,7 +88,7 @@ class SearchPlan:
     def for_steps(self, steps: int) -> OnlineSettings:
         """The settings of a search over so many optimizer steps."""
         warm_up = round(self.warm_up * steps)
-        every = max(1, round((steps - warm_up) / self.moves))
+        every = max(_STEPS_BETWEEN_MOVES, round((steps - warm_up) / self.moves))
         return replace(self.settings, warm_up=warm_up, every=every)
 
 
@@ -128,7 +131,7 @@ def search_and_retrain(
     *,
     test_data: Any = None,
     start: str | LossDesign = "auto",
-    parameters: Sequence[str] = DEFAULT_PARAMETERS,
+    parameters: str | Sequence[str] = AUTO,
     dictionary: str | dict[str, str] = "auto",
     parametrisation: str = "exp",
     training: TrainingSettings | None = None,
@@ -155,7 +158,8 @@ def search_and_retrain(
         A preset, a design for the same classes and groups, or ``"auto"``: the closed form that is
         consistent with the objective (Algorithm 1, line 1).
     parameters, dictionary, parametrisation
-        What is searched; see :class:`~autobalance.space.SearchSpace`.
+        What is searched; see :class:`~autobalance.space.SearchSpace`, and
+        :func:`~autobalance.search.online_settings.network_parameters` for ``"auto"``.
     training
         Epochs, optimizer and schedule, of both phases.
     plan
@@ -214,7 +218,7 @@ def search_and_retrain(
         design = search.design()
         searched = time.perf_counter()
         retraining = fresh(torch.arange(len(examples)), design)
-        if "ridge" in parameters:
+        if search.space.search_ridge:
             WeightDecay(retraining.optimizer).set(float(design.ridge or 0.0))
         retraining.run(_in(folder, RETRAINING), _reporting(progress, RETRAINING))
         ended = time.perf_counter()
@@ -312,11 +316,15 @@ def add_search(
     objective: Objective,
     plan: SearchPlan,
     seed: int,
-    parameters: Sequence[str] = DEFAULT_PARAMETERS,
+    parameters: str | Sequence[str] = AUTO,
     dictionary: str | dict[str, str] = "auto",
     parametrisation: str = "exp",
+    optimizer: OptimizerFactory | None = None,
 ) -> OnlineSearch:
     """Put a search beside a training, which also reports its held-out errors.
+
+    Parameters are those of :func:`search_and_retrain` and of
+    :class:`~autobalance.search.online.OnlineSearch`; the rate of ``optimizer`` falls with a cosine.
 
     Raises
     ------
@@ -342,13 +350,15 @@ def add_search(
         parametrisation=parametrisation,
         held_out_share=len(held_out) / len(examples),
         settings=settings,
+        optimizer=optimizer,
         schedule=lambda optimizer: CosineAnnealingLR(optimizer, moves + 1),
         trained_by=training.optimizer,
     )
 
+    searched = tuple(network_parameters(parameters, objective))
     course = {name: described(value) for name, value in vars(settings).items()}
     training.origin["search"] = (
-        f"{objective} {objective.positive_class} {parameters} {dictionary} {parametrisation} "
+        f"{objective} {objective.positive_class} {searched} {dictionary} {parametrisation} "
         f"{plan.batch_size} {course}"
     )
     shape = examples.counts.values.shape

@@ -13,7 +13,6 @@ from benchmarks.search_study.variants import (
     CrossFitted,
     OnFeatures,
     Searched,
-    between_weights_and_adjustment,
     mean_alpha,
     penultimate,
     run,
@@ -49,15 +48,6 @@ def test_folds_hold_out_everything_once(lab):
     searches = [how.search(lab, parts) for parts in folds]
     mean = np.mean([search.alpha.vector for search in searches], 0)
     assert design == searches[0].space.design(mean)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_between_weights_and_adjustment(lab, share):
-    design = between_weights_and_adjustment(lab, share)
-    decides = np.log(design.weight) - design.additive  # whatever the share, up to a constant
-    prior = np.log(lab.counts.frequencies)
-    np.testing.assert_allclose(decides + prior, (decides + prior)[0, 0] * np.ones((3, 1)))
-    assert (lab.counts.frequencies * design.weight).sum() == pytest.approx(1.0)
 
 
 def test_features_are_what_the_last_layer_sees(lab):
