@@ -52,10 +52,10 @@ def search_study(record: Record) -> str:
         for entry in record["summary"]
     ]
     columns = ("question", "variant", "seeds", "balanced error, %", "gain", "seconds of search")
-    return f"""## What was tried with the search beside a training
+    return f"""## What was tried: {record["title"]}, {record["settings"]["epochs"]} epochs
 
-{record["title"]}: training images only, in the tail as in the part that is scored. The error after
-retraining with what was found, and its gain on logit adjustment, paired by seed, ± its standard
-error.
+Searches beside a training, one thing changed at a time; training images only, in the tail as in the
+part that is scored. The error after retraining with what was found, and its gain on logit
+adjustment, paired by seed, ± its standard error.
 
 {table(columns, rows)}"""

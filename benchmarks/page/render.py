@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.page import heads, networks
+from benchmarks.page import heads, images, networks
 from benchmarks.page.markdown import Record
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,11 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "online_exact": networks.online_exact,
     "many_classes": networks.many_classes,
     "training_speed": networks.training_speed,
+    "cifar10_lt_small": images.long_tail,
+    "fashion_mnist_lt": images.long_tail,
+    "search_study_cifar10_lt": images.search_study,
+    "search_study_cifar10_lt_60_epochs": images.search_study,
+    "search_study_fashion_mnist_lt": images.search_study,
 }
 
 

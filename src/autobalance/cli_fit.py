@@ -109,8 +109,9 @@ def fit(
         str,
         typer.Option(
             metavar="NAMES",
-            help="What is searched, of weight,additive,multiplicative,ridge; auto is the first two "
-            "and ridge for a linear head, and the middle two for a network.",
+            help="What is searched, of weight,emphasis,additive,multiplicative,ridge; auto is "
+            "weight,additive,ridge for a linear head; for a network it is emphasis for the "
+            "balanced error, and else additive,multiplicative.",
         ),
     ] = "auto",
     dictionary: Annotated[

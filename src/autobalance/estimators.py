@@ -54,10 +54,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         ``group-balanced``, ``worst-class``, ``worst-group``, ``equal-opportunity``,
         ``equalized-odds``, or a sum such as ``0.1*error+0.9*equalized-odds``.
     parameters
-        What is searched: any of ``weight``, ``additive``, ``multiplicative``, ``ridge``, or
-        ``"auto"`` (default): weight, additive and ridge for a linear head, where ``multiplicative``
-        mostly adds local optima, and additive and multiplicative for a network, which fits its
-        training data whatever the weights.
+        What is searched: any of ``weight`` or ``emphasis``, ``additive``, ``multiplicative``,
+        ``ridge``, or ``"auto"`` (default): weight, additive and ridge for a linear head, where
+        ``multiplicative`` mostly adds local optima; for a network
+        :func:`~autobalance.search.online_settings.network_parameters`.
     dictionary
         Which classes or cells share a value (see :mod:`autobalance.dictionary`), one name or one
         per parameter; ``"auto"`` takes the finest that the held-out examples can carry.

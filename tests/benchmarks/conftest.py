@@ -32,4 +32,4 @@ def lab(toy_case):
     images, y = draw(COUNTS, 0)
     test_images, test_y = draw((20, 20, 20), 1)
     data = Data(Examples.coded(images, y), test_images, test_y)
-    return Lab(toy_case, data, Recipe(epochs=4, device="cpu"), seed=0)
+    return Lab(toy_case, data, Recipe(epochs=20, device="cpu"), seed=0)

@@ -117,7 +117,7 @@ def finished(tmp_path_factory):
 def test_without_checkpoints_it_is_the_same(finished):
     result = run("SGD", None)
     assert outcome(result) == finished[1]
-    assert sum(not move.refused for move in result.moves) >= 10  # so that much can go wrong
+    assert sum(not move.refused for move in result.moves) >= 8  # so that much can go wrong
 
 
 @pytest.mark.slow
