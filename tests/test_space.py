@@ -190,8 +190,8 @@ def test_emphasis_is_one_slope_unless_more_is_asked_for():
     alone = SearchSpace.build(a_start(), ("additive",))
     assert space.dictionaries["emphasis"].name == "cell-log-prior"
     assert space.dictionaries["additive"].name == alone.dictionaries["additive"].name
-    without_groups = preset("logit-adjustment", Counts(np.array([[90.0], [30.0], [9.0]]), tuple("abc")))
-    start = replace(without_groups, ridge=0.1)
+    without_groups = Counts(np.array([[90.0], [30.0], [9.0]]), ("a", "b", "c"))
+    start = replace(preset("logit-adjustment", without_groups), ridge=0.1)
     assert SearchSpace.build(start, ("emphasis",)).dictionaries["emphasis"].name == "log-prior"
     by_class = SearchSpace.build(start, ("emphasis",), "class")
     assert by_class.dictionaries["emphasis"].size == 3
