@@ -93,6 +93,7 @@ class Case:
             self._loss,
             "balanced",
             _Stream(self),
+            parameters=("additive", "multiplicative"),
             dictionary=dictionary,
             settings=OnlineSettings(every=EVERY, solver=CG(tolerance=0.0)),
             trained_by=self._optimizer,

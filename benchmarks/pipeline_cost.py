@@ -225,6 +225,7 @@ def search_and_retrain(
             make,
             train,
             _BALANCED,
+            parameters=("additive", "multiplicative"),
             training=settings,
             device=_CPU,
             seed=seed,

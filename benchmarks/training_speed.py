@@ -218,7 +218,14 @@ def move_of_the_loss(case: Case) -> Seconds:
     training.run()
     batches = list(training.batches)[: settings.every]
     held_out = StratifiedBatches(examples, torch.arange(len(examples)), SearchPlan.batch_size, 0)
-    search = OnlineSearch(training.model, training.loss, "balanced", held_out, settings=settings)
+    search = OnlineSearch(
+        training.model,
+        training.loss,
+        "balanced",
+        held_out,
+        parameters=("additive", "multiplicative"),
+        settings=settings,
+    )
 
     def run() -> float:
         with (

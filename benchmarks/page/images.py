@@ -29,7 +29,8 @@ def long_tail(record: Record) -> str:
 The training images thinned to a tail of ratio {settings["ratio"]:g}, `{settings["model"]}`,
 {settings["epochs"]} epochs, all methods on the same terms: the error on the test images after the
 last epoch, ± its standard error over the seeds; the difference to the headline (bold), paired by
-seed; and the median seconds with all that is tuned or searched.
+seed; and the median seconds with all that is tuned or searched. "Emphasis by grid" is a grid over
+the line that the headline searches, and no rival of the goals.
 
 {table(columns, rows)}
 

@@ -17,8 +17,8 @@ def table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def bold(cells: Iterable[str]) -> list[str]:
-    """Every cell of a row set off."""
-    return [f"**{cell}**" for cell in cells]
+    """Every cell of a row set off, but for empty ones."""
+    return [cell and f"**{cell}**" for cell in cells]
 
 
 def signed(value: float, digits: int = 1) -> str:

@@ -43,8 +43,8 @@ def test_the_parts_make_up_the_whole(rows):
 
 def test_published_steps_stand_in_for_ours(rows):
     _, ours, every, as_often = rows
-    assert ours["steps_of_the_loss"] == as_often["steps_of_the_loss"] == 12
     assert every["steps_of_the_loss"] == 12  # the search has twenty iterations, eight to warm up
+    assert ours["steps_of_the_loss"] == as_often["steps_of_the_loss"] == 2
     rest = ours["seconds"] - ours["parts"][cost.MOVES] - ours["parts"][cost.CHECK]
     for row in (every, as_often):
         assert row["extrapolated"]

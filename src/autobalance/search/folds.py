@@ -99,6 +99,8 @@ def make_folds(
                 for train, held_out in splitter.split(positions, strata[used])
             ]
     elif isinstance(cv, float):
+        if not 0.0 < cv < 1.0:
+            raise DataError(f"cv is {cv}; a single split needs a share between 0 and 1")
         _affordable_folds(2, y[used], counts)
         positions = np.flatnonzero(used)
         held_out = held_out_positions(_strata(cell, y, 2, used)[used], cv, random_state)
