@@ -276,7 +276,7 @@ METHODS: tuple[Method, ...] = (
         {"share": (0.0, 0.15, 0.3, 0.5)},
         kind=GRID,
     ),
-    Designed(HEADLINE, ("emphasis",), dictionary="log-prior", plan=plan(rate=0.1)),
+    Designed(HEADLINE, ("emphasis",), plan=plan(rate=0.1)),
     Designed(PAPERS, (_ADDITIVE, _MULTIPLICATIVE), plan=plan()),
     Designed("AutoBalance, w, l & Δ from LA", ("weight", _ADDITIVE, _MULTIPLICATIVE), plan=plan()),
     _from_cross_entropy("AutoBalance, τ", _ADDITIVE, dictionary="log-prior"),

@@ -59,4 +59,4 @@ Searches beside a training, one thing changed at a time; training images only, i
 part that is scored. The error after retraining with what was found, and its gain on logit
 adjustment, paired by seed, ± its standard error.
 
-{table(columns, rows)}"""
+{table(columns, rows, texts=2)}"""

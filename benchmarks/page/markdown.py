@@ -9,10 +9,10 @@ Record = dict[str, Any]
 """What a benchmark wrote."""
 
 
-def table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A table whose first column is text and the others figures."""
+def table(heading: Iterable[str], rows: Iterable[Iterable[Any]], texts: int = 1) -> str:
+    """A table whose first columns, one by default, are text and the others figures."""
     heading = list(heading)
-    lines = [heading, ["---"] + ["---:"] * (len(heading) - 1), *rows]
+    lines = [heading, ["---"] * texts + ["---:"] * (len(heading) - texts), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 

@@ -66,7 +66,7 @@ def run(kind, folder, progress=None):
         parameters=("weight", "additive", "ridge"),
         training=TrainingSettings(
             EPOCHS,
-            batch_size=12,
+            batch_size=3,
             optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=0.01),
             scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 2),
         ),

@@ -42,7 +42,6 @@ def held_out_split(
         If the share is not between 0 and 1, a code has no label, or a class has fewer than two
         examples.
     """
-    _check(share)
     unknown = y[(y < 0) | (y >= len(labels))]
     if len(unknown):
         raise DataError(
@@ -73,16 +72,13 @@ def held_out_positions(
     DataError
         If the share is not between 0 and 1.
     """
-    _check(share)
+    if not 0.0 < share < 1.0:
+        raise DataError(f"the held-out share is {share} but must be between 0 and 1")
     rng = np.random.default_rng(seed)
+    order = np.argsort(strata, kind="stable")
+    first_of_each = np.flatnonzero(np.diff(strata[order])) + 1
     held_out = []
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
+    for rows in np.split(order, first_of_each):
         number = min(max(round(share * len(rows)), 1), len(rows) - 1)
         held_out.append(rng.permutation(rows)[:number])
     return np.sort(np.concatenate(held_out))
-
-
-def _check(share: float) -> None:
-    if not 0.0 < share < 1.0:
-        raise DataError(f"the held-out share is {share} but must be between 0 and 1")

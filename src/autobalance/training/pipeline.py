@@ -30,7 +30,7 @@ from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
 from autobalance.search.online import OnlineSearch
-from autobalance.search.online_settings import OnlineSettings, network_parameters
+from autobalance.search.online_settings import OnlineSettings
 from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
@@ -355,11 +355,10 @@ def add_search(
         trained_by=training.optimizer,
     )
 
-    searched = tuple(network_parameters(parameters, objective))
     course = {name: described(value) for name, value in vars(settings).items()}
     training.origin["search"] = (
-        f"{objective} {objective.positive_class} {searched} {dictionary} {parametrisation} "
-        f"{plan.batch_size} {course}"
+        f"{objective} {objective.positive_class} {training.search.space.parameters} {dictionary} "
+        f"{parametrisation} {plan.batch_size} {course}"
     )
     shape = examples.counts.values.shape
     y = examples.targets[held_out].numpy()
