@@ -45,6 +45,7 @@ from autobalance.training import pipeline
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch
+from autobalance.training.plan import SearchPlan
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
 from benchmarks.hypergradient.cases import CLASSES, Case, arrays, long_tailed
@@ -58,6 +59,7 @@ TRAINING, MOVES = "search: training", "search: steps of the loss"
 CHECK, MONITOR = "search: check of the model", "search: held-out errors"
 SAVES, RETRAINING = "search: checkpoints", "retraining"
 TIMED = 5
+SEARCHED = ("additive", "multiplicative")
 _STEP = 0.01  # of the published solver: it costs the same whatever it is
 _BALANCED = Objective.parse("balanced")
 _CPU = torch.device("cpu")
@@ -199,7 +201,7 @@ def train_ordinarily(
 
 def published_step(model: nn.Module, examples: Examples, seed: int) -> float:
     """Seconds of one hypergradient in the published configuration."""
-    train, held_out = pipeline.split(examples, pipeline.SearchPlan.held_out, seed)
+    train, held_out = pipeline.split(examples, SearchPlan.held_out, seed)
     case = Case("", model, examples.batch(train), examples.batch(held_out))
     drawn = batches(case, seed)
     started = time.process_time()
@@ -225,7 +227,7 @@ def search_and_retrain(
             make,
             train,
             _BALANCED,
-            parameters=("additive", "multiplicative"),
+            parameters=SEARCHED,
             training=settings,
             device=_CPU,
             seed=seed,
@@ -237,7 +239,7 @@ def search_and_retrain(
     searched_on = torch.arange(len(examples) - len(found.held_out_rows))
     batches_an_epoch = len(ShuffledBatches(examples, searched_on, settings.batch_size, seed))
     steps = settings.epochs * batches_an_epoch
-    iterations = steps - pipeline.SearchPlan().for_steps(steps).warm_up
+    iterations = steps - SearchPlan().for_steps(steps, SEARCHED).warm_up
     error = _balanced_error(found.model, test, examples)
     return Pipeline(error, parts, len(found.moves), iterations)
 

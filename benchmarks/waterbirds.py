@@ -44,7 +44,7 @@ from autobalance.search.folds import make_folds
 from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
-from autobalance.training.pipeline import SearchPlan
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 from autobalance.workbench import DEFAULT_PARAMETERS, Workbench
 from benchmarks.paired import MAX_RUNS, mean_paired_difference

@@ -11,7 +11,7 @@ from autobalance.errors import ArtifactError, DataError
 QUICK = {
     "verdict": None,
     "training": TrainingSettings(epochs=4, batch_size=32, learning_rate=0.05),
-    "plan": SearchPlan(moves=4),
+    "plan": SearchPlan(warm_up=0.4, moves=4),
     "random_state": 0,
 }
 

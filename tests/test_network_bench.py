@@ -18,12 +18,14 @@ from autobalance.search.folds import make_folds
 from autobalance.search.result import START_KEPT
 from autobalance.search.settings import SearchSettings
 from autobalance.space import RIDGE_FLOOR, SearchSpace
-from autobalance.training.pipeline import SearchPlan
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 PARAMETERS = ("additive", "multiplicative")
 QUICK = NetworkSettings(
-    "linear", TrainingSettings(epochs=3, batch_size=32, learning_rate=0.05), SearchPlan(moves=4)
+    "linear",
+    TrainingSettings(epochs=3, batch_size=32, learning_rate=0.05),
+    SearchPlan(warm_up=0.4, moves=4),
 )
 
 

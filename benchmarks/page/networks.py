@@ -147,7 +147,7 @@ def training_speed(record: Record) -> str:
 Random images of 3 × 32 × 32 bytes in batches of 128 on {device}: images a second relative to a bare
 PyTorch loop with a fused optimizer and channels-last weights, in the same repeat; medians of
 {repeats} repeats, in which all methods take turns, and their range. A step of the loss is told in
-steps of the bare loop. A default search of 30 epochs over CIFAR-10-LT, warm-up included, would
+steps of the bare loop. A search for the balanced error in 30 epochs over CIFAR-10-LT would
 therefore train {", ".join(searches)} of the speed without a search.
 
 {table(("network and method", "relative speed", "range"), rows)}

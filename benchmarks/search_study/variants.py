@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from autobalance.design import LossDesign
 from autobalance.estimators import AutoBalanceClassifier
 from autobalance.search.online import OnlineSearch
-from autobalance.training.pipeline import SearchPlan
+from autobalance.training.plan import SearchPlan
 from benchmarks.long_tail.lab import Lab
 from benchmarks.long_tail.methods import Designed, plan, values
 
@@ -254,6 +254,29 @@ VARIANTS: tuple[Variant, ...] = (
     _searched(BATCH, "all held-out examples", plan=_with(batch_size=10_000)),
     _searched(WHEN, "after 10% of the epochs", plan=_with(warm_up=0.1)),
     _searched(WHEN, "after 70% of the epochs", plan=_with(warm_up=0.7)),
+    *(
+        _searched(
+            WHEN,
+            f"emphasis along log π at {rate:g}, after {after:.0%} of the epochs",
+            parameters=("emphasis",),
+            dictionary="log-prior",
+            plan=_with(rate=rate, warm_up=after),
+        )
+        for rate, after in ((0.05, 0.7), (0.1, 0.7), (0.1, 0.8), (0.15, 0.8))
+    ),
+    *(
+        _searched(
+            WHEN,
+            f"{' & '.join(short)} along log π at 0.15, after 80%",
+            parameters=parameters,
+            dictionary="log-prior",
+            plan=_with(rate=0.15, warm_up=0.8),
+        )
+        for short, parameters in (
+            (("emphasis", "Δ"), ("emphasis", "multiplicative")),
+            (("emphasis", "l", "Δ"), ("emphasis", *BOTH)),
+        )
+    ),
     _searched(PULL, "pull of 0.01", plan=_with(pull=0.01)),
     _searched(PULL, "pull of 0.1", plan=_with(pull=0.1)),
     _searched(SIGMA, "δ = σ(Δ)", parametrisation="sigmoid"),

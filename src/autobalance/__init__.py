@@ -20,7 +20,8 @@ from autobalance.objectives import OBJECTIVES, Objective
 from autobalance.scoring import objective_error, objective_scorer
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import OnlineSettings
-from autobalance.training.pipeline import Retrained, SearchPlan, search_and_retrain
+from autobalance.training.pipeline import Retrained, search_and_retrain
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 __version__ = "0.1.0"

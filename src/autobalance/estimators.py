@@ -32,7 +32,7 @@ from autobalance.search.result import SearchResult
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.sensitive import encode_sensitive
 from autobalance.storage import folder_written_at_once
-from autobalance.training.pipeline import SearchPlan
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 DESIGN_FILE = "design.json"

@@ -9,7 +9,7 @@ from typing import Any
 
 from autobalance.models.factory import Factory, check_factory, model_factory
 from autobalance.training.augment import CropAndFlip
-from autobalance.training.pipeline import SearchPlan
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 TABULAR_TRAINING = TrainingSettings(learning_rate=0.02)

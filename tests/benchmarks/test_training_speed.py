@@ -108,7 +108,7 @@ def test_medians_and_the_speed_of_a_search():
 def test_a_search_is_as_fast_as_its_plan_lets_it():
     assert speed.search_speed(0) == 1
     steps = 30 * 77  # of 9,925 images
-    moves = 81  # of the loss, one in 17 steps of three fifths of them
+    moves = 38  # of the loss, one in 12 steps of the last fifth
     assert speed.search_speed(20) == pytest.approx(steps / (steps + 20 * moves))
 
 

@@ -12,7 +12,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import Dataset
 
 from autobalance.training.checkpoint import encode_state
-from autobalance.training.pipeline import SearchPlan, search_and_retrain
+from autobalance.training.pipeline import search_and_retrain
+from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 PARTS = ("search", "retraining")
@@ -45,7 +46,7 @@ def network(n_classes):
 
 def run(kind, folder, progress=None):
     common = {
-        "plan": SearchPlan(moves=11, batch_size=12),
+        "plan": SearchPlan(warm_up=0.4, moves=11, batch_size=12),
         "device": "cpu",
         "checkpoints": folder,
         "progress": progress,

@@ -18,7 +18,8 @@ from autobalance.objectives import Objective
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Training, predict_logits
-from autobalance.training.pipeline import SearchPlan, add_search, split
+from autobalance.training.pipeline import add_search, split
+from autobalance.training.plan import SearchPlan
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
 from autobalance.training.step import Step

@@ -98,7 +98,7 @@ def weighted_adjustment(counts: Counts, share: float = 0.15) -> LossDesign:
         Training examples per cell.
     share
         From 0 to 1. The default was ahead of 0 on both long-tailed data sets of docs/images.md, and
-        the one share that still was after three times the epochs; longer training wants less.
+        level with it after three times the epochs, where larger shares were behind.
     """
     if not 0.0 <= share <= 1.0:
         raise DesignError(f"share is {share} but must be from 0 to 1")

@@ -7,8 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from numbers import Integral
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
 from autobalance.search.online import OnlineSearch
-from autobalance.search.online_settings import OnlineSettings
+from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
@@ -39,6 +38,7 @@ from autobalance.training.evaluate import coded_alike, evaluate
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.origin import described
+from autobalance.training.plan import SearchPlan
 from autobalance.training.sampling import ShuffledBatches, StratifiedBatches
 from autobalance.training.settings import TrainingSettings
 
@@ -47,49 +47,6 @@ Progress = Callable[[str, Epoch], None]
 """Called with the phase, ``"search"`` or ``"retraining"``, and each epoch."""
 
 SEARCH, RETRAINING = "search", "retraining"
-_STEPS_BETWEEN_MOVES = 5
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """How much of the data and the time a search takes.
-
-    Parameters
-    ----------
-    held_out
-        Share of the examples that is held out, stratified by cell; the paper's 0.2.
-    warm_up
-        Share of the search's epochs before the loss first moves; the paper's 0.4 (120 of 300).
-    moves
-        About how often the loss moves in the rest, evenly spaced. A move costs about 20 training
-        steps, so there are at least 5 of them in between: short trainings would do little else.
-    batch_size
-        Held-out examples in a move's batch, stratified by cell.
-    settings
-        Everything else; its ``warm_up`` and ``every`` follow from the above.
-    """
-
-    held_out: float = 0.2
-    warm_up: float = 0.4
-    moves: int = 80
-    batch_size: int = 512
-    settings: OnlineSettings = field(default_factory=OnlineSettings)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1:
-            raise DataError(f"held_out is {self.held_out}; it must be a share between 0 and 1")
-        if not 0 <= self.warm_up <= 1:
-            raise DataError(f"warm_up is {self.warm_up}; it must be a share from 0 to 1")
-        for name in ("moves", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise DataError(f"{name} is {value}; use a whole number of at least 1")
-
-    def for_steps(self, steps: int) -> OnlineSettings:
-        """The settings of a search over so many optimizer steps."""
-        warm_up = round(self.warm_up * steps)
-        every = max(_STEPS_BETWEEN_MOVES, round((steps - warm_up) / self.moves))
-        return replace(self.settings, warm_up=warm_up, every=every)
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,14 +295,21 @@ def add_search(
             "ParametricCrossEntropy"
         )
     steps = training.settings.epochs * len(training.batches)
-    settings = plan.for_steps(steps)
+    names = network_parameters(parameters, objective)
+    settings = plan.for_steps(steps, names)
     moves = (steps - settings.warm_up) // settings.every
+    if moves == 0 and settings.warm_up < steps:
+        warnings.warn(
+            f"the training takes {steps} steps, too few for the loss to move after a warm-up of "
+            f"{settings.warm_up}: train for more epochs or lower SearchPlan(warm_up=...)",
+            stacklevel=3,
+        )
     training.search = OnlineSearch(
         training.model,
         loss,
         objective,
         StratifiedBatches(examples, held_out, plan.batch_size, seed),
-        parameters=parameters,
+        parameters=names,
         dictionary=dictionary,
         parametrisation=parametrisation,
         held_out_share=len(held_out) / len(examples),
