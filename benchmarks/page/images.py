@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from benchmarks.long_tail.methods import GRID
 from benchmarks.long_tail.show import difference, reached, with_error
 from benchmarks.page.markdown import Record, bold, table
+
+_OF_THE_GRID = (
+    ' "Emphasis by grid" is a grid over\n'
+    "the line that the headline searches, and no rival of the goals."
+)
 
 
 def long_tail(record: Record) -> str:
@@ -22,15 +28,15 @@ def long_tail(record: Record) -> str:
         f"- {goal}: {'met' if facts['met'] else 'missed'} ({reached(facts)})."
         for goal, facts in record["goals"].items()
     )
+    grid = any(entry["kind"] == GRID for entry in record["summary"])
     settings = record["settings"]
     columns = ("loss", "seeds", "balanced test error, %", "difference", "seconds")
-    return f"""## {record["title"]}
+    return f"""## {record["title"]}, {settings["epochs"]} epochs
 
 The training images thinned to a tail of ratio {settings["ratio"]:g}, `{settings["model"]}`,
 {settings["epochs"]} epochs, all methods on the same terms: the error on the test images after the
 last epoch, ± its standard error over the seeds; the difference to the headline (bold), paired by
-seed; and the median seconds with all that is tuned or searched. "Emphasis by grid" is a grid over
-the line that the headline searches, and no rival of the goals.
+seed; and the median seconds with all that is tuned or searched.{_OF_THE_GRID if grid else ""}
 
 {table(columns, rows)}
 

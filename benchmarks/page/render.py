@@ -31,6 +31,7 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "many_classes": networks.many_classes,
     "training_speed": networks.training_speed,
     "cifar10_lt_small": images.long_tail,
+    "cifar10_lt_small_60_epochs": images.long_tail,
     "fashion_mnist_lt": images.long_tail,
     "search_study_cifar10_lt": images.search_study,
     "search_study_cifar10_lt_60_epochs": images.search_study,
