@@ -65,7 +65,7 @@ class Lab:
     """A case, a recipe and a seed.
 
     The seed decides what is held out, the first weights and the order of the batches, alike for
-    every method.
+    every method. ``scored`` are the test images, or those that stand for them in development.
     """
 
     def __init__(self, case: Case, data: Data, recipe: Recipe, seed: int) -> None:
@@ -75,7 +75,7 @@ class Lab:
         self.examples: Examples = data.train.to(self.device)
         self.counts = self.examples.counts
         self.objective = Objective.parse("balanced")
-        self._test = Examples.coded(data.test_images, data.test_y).to(self.device)
+        self.scored = Examples.coded(data.test_images, data.test_y).to(self.device)
         self._scaling = Pixels(data.test_images.shape[1]).fit(data.train.inputs).state_dict()
 
     @property
@@ -147,12 +147,12 @@ class Lab:
         )
 
     def test_logits(self, model: nn.Module) -> Float[Tensor, "T K"]:
-        """Of the test images, or of those that stand for them in development."""
-        return predict_logits(model, self._test, torch.arange(len(self._test))).double()
+        """Of the scored images."""
+        return predict_logits(model, self.scored, torch.arange(len(self.scored))).double()
 
     def score(self, logits: Float[Tensor, "T K"]) -> dict[str, Any]:
         """Errors on the test images in percent: of each class, and balanced."""
-        y, predicted = self._test.targets.numpy(), logits.argmax(1).numpy()
+        y, predicted = self.scored.targets.numpy(), logits.argmax(1).numpy()
         errors = 100 * _class_errors(y, predicted, self.counts.n_classes)
         return {"balanced": float(errors.mean()), "class_errors": errors.round(2).tolist()}
 

@@ -19,6 +19,7 @@ from autobalance.posthoc import tune_bias
 from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import OnlineSettings
+from autobalance.training.examples import Examples
 from autobalance.training.pipeline import add_search, own_randomness
 from autobalance.training.plan import SearchPlan
 from benchmarks.long_tail.lab import Lab
@@ -198,15 +199,18 @@ class Designed:
         return [self.retrain(lab, design, started)]
 
     def search(
-        self, lab: Lab, parts: tuple[torch.Tensor, torch.Tensor] | None = None
+        self,
+        lab: Lab,
+        parts: tuple[torch.Tensor, torch.Tensor] | None = None,
+        held_out_from: Examples | None = None,
     ) -> OnlineSearch:
-        """The search at its end."""
+        """The search at its end; what is held out is of the training examples by default."""
         train, held_out = lab.parts if parts is None else parts
         with own_randomness(lab.device):
             training = lab.training(lab.preset(self.start), train, cosines=False)
             search = add_search(
                 training,
-                lab.examples,
+                lab.examples if held_out_from is None else held_out_from,
                 held_out,
                 lab.objective,
                 self.plan,

@@ -116,6 +116,28 @@ class CrossFitted:
 
 
 @dataclass(frozen=True)
+class Foreseeing:
+    """A search that trains on everything and holds out the very images that are scored.
+
+    No one has those. It tells how much of what a search does not gain is due to few held-out ones.
+    """
+
+    question: str
+    name: str
+    how: Designed
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One row."""
+        return (self.name,)
+
+    def designs(self, lab: Lab) -> dict[str, LossDesign]:
+        """After the last move."""
+        parts = lab.everything, torch.arange(len(lab.scored))
+        return {self.name: self.how.search(lab, parts, lab.scored).design()}
+
+
+@dataclass(frozen=True)
 class OnFeatures:
     """The exact search on a head, with the features of a network that was trained on the split."""
 
@@ -267,14 +289,15 @@ VARIANTS: tuple[Variant, ...] = (
     *(
         _searched(
             WHEN,
-            f"{' & '.join(short)} along log π at 0.15, after 80%",
+            f"{what} at 0.15, after 80%",
             parameters=parameters,
-            dictionary="log-prior",
+            dictionary=dictionary,
             plan=_with(rate=0.15, warm_up=0.8),
         )
-        for short, parameters in (
-            (("emphasis", "Δ"), ("emphasis", "multiplicative")),
-            (("emphasis", "l", "Δ"), ("emphasis", *BOTH)),
+        for what, parameters, dictionary in (
+            ("emphasis & Δ along log π", ("emphasis", "multiplicative"), "log-prior"),
+            ("emphasis & l & Δ along log π", ("emphasis", *BOTH), "log-prior"),
+            ("l & Δ by class", BOTH, "class"),
         )
     ),
     _searched(PULL, "pull of 0.01", plan=_with(pull=0.01)),
@@ -282,6 +305,17 @@ VARIANTS: tuple[Variant, ...] = (
     _searched(SIGMA, "δ = σ(Δ)", parametrisation="sigmoid"),
     _searched(LOSS, "smooth error", plan=_with(held_out_loss="error")),
     _searched(LOSS, "temperature as it comes", plan=_with(profile_temperature=False)),
+    *(
+        Foreseeing(
+            FOLDS,
+            f"the scored images themselves: {what}",
+            Designed("", parameters, dictionary=dictionary, plan=plan()),
+        )
+        for what, parameters, dictionary in (
+            ("emphasis along log π", ("emphasis",), "log-prior"),
+            ("w, l & Δ by class", _LOSS, "class"),
+        )
+    ),
     CrossFitted(FOLDS, f"{_FOLDS} folds", Designed("", _LOSS, dictionary="class", plan=plan())),
     OnFeatures(FEATURES, "exact, on features of the network: w, l & Δ", _LOSS),
 )

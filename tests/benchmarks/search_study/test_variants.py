@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from autobalance.space import SearchSpace
+from autobalance.training.pipeline import add_search
+from benchmarks.long_tail import methods
 from benchmarks.long_tail.methods import Designed, plan
 from benchmarks.search_study.variants import (
     VARIANTS,
     CrossFitted,
+    Foreseeing,
     OnFeatures,
     Searched,
     mean_alpha,
@@ -25,7 +28,7 @@ def test_names_are_distinct_and_searches_can_be_built(lab):
     names = [name for variant in VARIANTS for name in variant.names]
     assert len(set(names)) == len(names)
     for variant in VARIANTS:
-        if isinstance(variant, Searched | CrossFitted):
+        if isinstance(variant, Searched | CrossFitted | Foreseeing):
             how = variant.how
             start = replace(lab.preset(how.start), ridge=0.1)
             SearchSpace.build(start, how.parameters, how.dictionary, how.parametrisation)
@@ -38,6 +41,22 @@ def test_the_mean_is_of_the_same_search(lab):
     assert found["end"] == search.design()
     assert found["mean"] == search.space.design(mean_alpha(search))
     assert found["mean"] != found["end"]
+
+
+def test_foresight_trains_on_everything_and_holds_out_what_is_scored(lab, monkeypatch):
+    seen = {}
+
+    def spy(training, examples, held_out, *others):
+        seen.update(batches=len(training.batches), examples=examples, held_out=held_out)
+        return add_search(training, examples, held_out, *others)
+
+    monkeypatch.setattr(methods, "add_search", spy)
+    how = Designed("", LOSS, dictionary="class", plan=plan(moves=1))
+    design = Foreseeing("?", "all", how).designs(lab)["all"]
+    assert design.counts == lab.counts
+    assert seen["examples"] is lab.scored
+    assert seen["held_out"].tolist() == list(range(len(lab.scored)))
+    assert seen["batches"] == len(lab.training(design, lab.everything, cosines=False).batches)
 
 
 def test_folds_hold_out_everything_once(lab):
