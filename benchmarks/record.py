@@ -7,49 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import shutil
 import sys
-from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import autobalance
+from autobalance.provenance import provenance, without_folders
 from autobalance.storage import write_text_atomically
-
-_PACKAGES = (
-    "autobalance",
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "imbalanced-learn",
-    "fairlearn",
-    "optuna",
-)
 
 
 def write_record(path: Path, benchmark: str, rows: list[dict[str, Any]], **facts: Any) -> None:
     """Write ``rows`` with everything needed to rerun them."""
-    record = {
-        "benchmark": benchmark,
-        "command": f"python -m benchmarks.{benchmark} " + " ".join(_without_folders(sys.argv[1:])),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "torch_threads": torch.get_num_threads(),
-            **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
-        },
-        **facts,
-        "rows": rows,
-    }
+    command = f"python -m benchmarks.{benchmark} " + " ".join(without_folders(sys.argv[1:]))
+    record = {"benchmark": benchmark, **provenance(command), **facts, "rows": rows}
     write_text_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
@@ -94,15 +65,6 @@ class Parts:
         return self.folder / f"{key}.json"
 
 
-def _versions() -> dict[str, str]:
-    """Of the packages that are here: a machine with a GPU need not have them all."""
-    found = {}
-    for name in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
 def _mark_of_the_code() -> str:
     digest = hashlib.sha256()
     for folder in (Path(autobalance.__file__).parent, Path(__file__).parent):
@@ -113,17 +75,3 @@ def _mark_of_the_code() -> str:
 
 def _mark_of(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _without_folders(arguments: list[str]) -> list[str]:
-    """Arguments with paths cut to their last part: where data lies is nobody's business."""
-    return [Path(word).name if "/" in word else word for word in arguments]
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""The tuned bias against a grid and another optimiser."""
+"""The tuned bias against a grid and another optimiser, and the prior's against Bayes' rule."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from autobalance.counts import Counts
 from autobalance.objectives import Objective
-from autobalance.posthoc import tune_bias
+from autobalance.posthoc import logit_adjustment_bias, tune_bias
 from autobalance.search.heldout import HeldOutRisk
 
 
@@ -81,3 +81,27 @@ def test_it_has_mean_zero_and_is_deterministic():
 def test_useless_logits_get_a_finite_bias():
     risk, logits = held_out_examples()
     assert np.isfinite(tune_bias(risk, torch.zeros_like(logits))).all()
+
+
+def test_the_log_priors_bias_is_bayes_rule_for_even_classes():
+    """50 values of x, of known probabilities in each class."""
+    rng = np.random.default_rng(0)
+    sizes = np.array([900.0, 90.0, 10.0])
+    likelihood = rng.dirichlet(np.ones(50), size=3).T
+    joint = likelihood * sizes / sizes.sum()
+    logits = np.log(joint / joint.sum(1, keepdims=True)) + rng.normal(size=(50, 1))
+    counts = Counts(sizes[:, None] * [0.25, 0.75], ("a", "b", "c"), (0, 1))
+    adjusted = logits + logit_adjustment_bias(counts)
+    np.testing.assert_array_equal(adjusted.argmax(1), likelihood.argmax(1))
+    assert (logits.argmax(1) != likelihood.argmax(1)).sum() > 10
+    odds = np.exp(adjusted)
+    np.testing.assert_allclose(
+        odds / odds.sum(1, keepdims=True), likelihood / likelihood.sum(1, keepdims=True), rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.7, 1.0, 1.5])
+def test_the_log_priors_bias_is_the_published_formula(tau):
+    bias = logit_adjustment_bias(Counts(np.array([[80.0], [15.0], [5.0]]), (0, 1, 2)), tau)
+    np.testing.assert_allclose(np.diff(bias), -tau * np.log([15 / 80, 5 / 15]), atol=1e-15)
+    assert bias.sum() == pytest.approx(0.0, abs=1e-15)

@@ -14,7 +14,7 @@ from autobalance.bootstrap import LEVEL
 from autobalance.counts import Counts
 from autobalance.evaluation import cell_codes, cell_errors
 from autobalance.objectives import BoundObjective, Objective
-from benchmarks.paired import mean_paired_difference
+from autobalance.paired import mean_paired_difference
 
 _STANDARD_ERRORS = 2 * float(norm.ppf((1 + LEVEL) / 2))
 """Width of an interval in standard errors."""

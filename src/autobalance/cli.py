@@ -30,6 +30,7 @@ from autobalance.cli_options import (
     watching,
 )
 from autobalance.cli_pages import compare, report
+from autobalance.cli_reproduce import reproduce
 from autobalance.errors import AutoBalanceError, DataError
 
 _REFUSED = 2
@@ -160,6 +161,7 @@ def evaluate(
 
 app.command()(report)
 app.command()(compare)
+app.command()(reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Post-hoc correction: leave the model alone and shift its logits for the objective.
 
-The bias b minimises the held-out objective of z + b. On a linear head it is what an additive
+A tuned bias b minimises the held-out objective of z + b. On a linear head it is what an additive
 adjustment that is the same for every group amounts to, and needs no retraining; a designed loss
 that does no better than this is not worth its cost.
 """
@@ -16,10 +16,36 @@ from numpy import ndarray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from autobalance.counts import Counts
+from autobalance.losses.presets import logit_adjustment
 from autobalance.search.heldout import HeldOutRisk
 
 _MAX_ITERATIONS = 200
 SMALLEST_SCALE = 1e-3
+
+
+def logit_adjustment_bias(counts: Counts, tau: float = 1.0) -> Float[ndarray, "K"]:
+    """Bias of mean 0 per class that takes the scaled log-prior off the logits, -τ log π_k.
+
+    Menon, Jayasumana, Rawat, Jain, Veit and Kumar, "Long-tail learning via logit adjustment", ICLR
+    2021, eq. 9, which decides for the class of the largest z_k - τ log π_k. At τ = 1 and with the
+    true odds of the training distribution as logits this is Bayes' rule for even classes. Nothing
+    is tuned, unlike in :func:`tune_bias`.
+
+    Parameters
+    ----------
+    counts
+        Training examples per class; groups are summed over.
+    tau
+        1, the default, is the value that is consistent for the balanced error.
+
+    Raises
+    ------
+    DesignError
+        If τ is not finite.
+    """
+    bias = -logit_adjustment(counts, tau).additive[:, 0]
+    return np.asarray(bias - bias.mean())
 
 
 def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:

@@ -1,6 +1,7 @@
 """Training on cell risks against autograd, scipy, scikit-learn and the heads of the search."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 
 from autobalance.baselines import cell_risks as module
 from autobalance.baselines.cell_risks import _CellRiskProblem, train_on_cell_risks
+from autobalance.losses.presets import group_balanced, group_vs
 from autobalance.search.heads import LinearHeads
-from autobalance.space import SearchSpace
+from autobalance.space import LossValues, SearchSpace
 
 
 def arguments_of(bench):
@@ -34,8 +36,15 @@ def wavy(risks, cells):
     return (torch.sin(3 * risks) * (cells.frequencies + cells.examples.rsqrt())).sum()
 
 
-def by_hand(bench, theta, objective):
-    """Σ_f φ(L_f) from the definition, one example at a time."""
+def adjusting(bench, gamma=0.3):
+    """A design that weighs and adjusts, differently in every cell."""
+    weights = group_balanced(bench.counts)
+    adjustments = group_vs(bench.counts, tau=0.8, gamma=gamma)
+    return replace(adjustments, weight=weights.weight)
+
+
+def by_hand(bench, theta, objective, design=None):
+    """Σ_f φ(L_f) from the definition, one cell at a time."""
     x, total = bench.features.values.double().numpy(), 0.0
     weights = bench.folds.train_weight(bench.sample_weight)
     K, G = bench.counts.values.shape
@@ -46,6 +55,8 @@ def by_hand(bench, theta, objective):
                 cell = (bench.y == k) & (bench.g == j)
                 s = weight[cell]
                 logits = x[cell] @ head.T
+                if design is not None:
+                    logits = design.multiplicative[:, j] * logits + design.additive[:, j]
                 losses = np.log(np.exp(logits).sum(1)) - logits[:, k]
                 risks[k, j] = s @ losses / s.sum()
                 frequencies[k, j] = s.sum()
@@ -55,16 +66,18 @@ def by_hand(bench, theta, objective):
     return total
 
 
+@pytest.mark.parametrize("make_design", [lambda bench: None, adjusting], ids=["plain", "adjusted"])
 @pytest.mark.parametrize("objective", [mean_of_present, wavy])
-def test_value_and_gradient_are_those_of_the_definition(make_bench, objective):
+def test_value_and_gradient_are_those_of_the_definition(make_bench, objective, make_design):
     weight = np.random.default_rng(1).uniform(0.5, 2, 240)
     _, bench = make_bench(classes=3, sample_weight=weight)
-    problem = _CellRiskProblem(*arguments_of(bench), objective)
+    design = make_design(bench)
+    problem = _CellRiskProblem(*arguments_of(bench), objective, design)
     theta = np.random.default_rng(2).normal(size=(3, 3, 6))
     value, gradient = problem.value_and_gradient(torch.from_numpy(theta))
-    assert value == pytest.approx(by_hand(bench, theta, objective), rel=1e-12)
+    assert value == pytest.approx(by_hand(bench, theta, objective, design), rel=1e-12)
     slope = approx_fprime(
-        theta.ravel(), lambda flat: by_hand(bench, flat.reshape(3, 3, 6), objective), 1e-7
+        theta.ravel(), lambda flat: by_hand(bench, flat.reshape(3, 3, 6), objective, design), 1e-7
     )
     np.testing.assert_allclose(gradient.numpy().ravel(), slope, atol=1e-5)
 
@@ -72,9 +85,10 @@ def test_value_and_gradient_are_those_of_the_definition(make_bench, objective):
 def test_chunks_change_nothing(make_bench):
     _, bench = make_bench(rows=700)
     theta = torch.from_numpy(np.random.default_rng(2).normal(size=(3, 2, 6)))
-    whole = _CellRiskProblem(*arguments_of(bench), wavy)
+    design = adjusting(bench)
+    whole = _CellRiskProblem(*arguments_of(bench), wavy, design)
     bench.features.chunk_rows = 97
-    parts = _CellRiskProblem(*arguments_of(bench), wavy)
+    parts = _CellRiskProblem(*arguments_of(bench), wavy, design)
     assert len(bench.features.chunks) == 8
     torch.testing.assert_close(parts.curvature, whole.curvature)
     for found, expected in zip(
@@ -109,6 +123,35 @@ def test_the_mean_over_cells_is_the_group_balanced_loss(make_bench, precision, a
     heads.set_loss(SearchSpace(design, {}, False).decode(torch.zeros(0, dtype=torch.float64)))
     assert heads.fit()
     torch.testing.assert_close(theta, heads.theta, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_mean_over_cells_of_an_adjusted_loss_is_that_of_the_heads_of_the_search(
+    make_bench, groups
+):
+    """Without groups some intercepts change no loss but decisions; the penalty settles them."""
+    _, bench = make_bench(classes=3, groups=groups)
+    features, y, g, weight, shape = arguments_of(bench)
+    design = adjusting(bench)
+    theta = train_on_cell_risks(features, y, g, weight, shape, mean_of_present, 0.1, design=design)
+    tables = [torch.from_numpy(each.copy()) for each in (design.additive, design.multiplicative)]
+    for found, own in zip(theta, weight, strict=True):
+        totals = torch.zeros(shape, dtype=torch.float64).index_put_((y, g), own, accumulate=True)
+        heads = LinearHeads(
+            features, y, g, own[None], 3, curvature_dtype=torch.float64, tolerance=1e-10
+        )
+        heads.set_loss(LossValues(1 / totals / totals.numel(), *tables, torch.tensor(0.1)))
+        assert heads.fit()
+        torch.testing.assert_close(found, heads.theta[0], rtol=0, atol=2e-5)
+
+
+def test_a_design_that_adjusts_nothing_changes_nothing(make_bench):
+    _, bench = make_bench(classes=3)
+    arguments = (*arguments_of(bench), mean_of_present, 0.1)
+    plain = train_on_cell_risks(*arguments)
+    weighted = group_balanced(bench.counts)
+    found = train_on_cell_risks(*arguments, design=weighted)
+    torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
 
 
 def test_an_objective_that_is_not_convex_ends_where_its_gradient_vanishes(make_bench):

@@ -109,3 +109,9 @@ def test_options_out_of_range_are_named(options, message):
 def test_logits_of_other_classes_are_named():
     with pytest.raises(DataError, match=re.escape("logits have shape (2, 4) but this loss has 3")):
         LDAMLoss(counts())(torch.zeros(2, 4), torch.tensor([0, 1]))
+
+
+@pytest.mark.usefixtures("plain_calls")
+def test_targets_that_are_no_codes_of_the_examples_are_named():
+    with pytest.raises(DataError, match=re.escape("give class codes of shape (2,)")):
+        LDAMLoss(counts())(torch.zeros(2, 3), torch.tensor([0, 1, 2]))

@@ -24,6 +24,7 @@ PER_CLASS = (
     "weighted",
     "class-balanced",
     "logit-adjustment",
+    "balanced-softmax",
     "weighted-adjustment",
     "cdt",
     "vs",
@@ -113,6 +114,24 @@ def test_logit_adjustment_is_the_scaled_log_prior():
     np.testing.assert_allclose(design.additive[:, 0], 1.5 * np.log([100 / 111, 10 / 111, 1 / 111]))
     assert (design.weight == 1).all()
     assert (design.multiplicative == 1).all()
+
+
+def test_balanced_softmax_weighs_the_odds_by_the_counts():
+    loss = ParametricCrossEntropy.from_design(
+        losses.balanced_softmax(LONG_TAIL), reduction="none", dtype=torch.float64
+    )
+    logits = torch.tensor([[0.3, -1.2, 2.0], [1.5, 0.1, -0.7], [-2.0, 0.4, 0.9]]).double()
+    n, odds = np.array([100, 10, 1]), np.exp(logits.numpy())
+    for y in range(3):
+        expected = -np.log(n[y] * odds[:, y] / (n * odds).sum(1))
+        np.testing.assert_allclose(loss(logits, torch.tensor([y] * 3)), expected, rtol=1e-12)
+
+
+def test_balanced_softmax_is_logit_adjustment_up_to_a_constant():
+    ours, other = losses.balanced_softmax(LONG_TAIL), losses.logit_adjustment(LONG_TAIL, tau=1.0)
+    np.testing.assert_allclose(ours.additive - other.additive, np.log(111), rtol=1e-12)
+    assert (ours.weight == 1).all()
+    assert (ours.multiplicative == 1).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

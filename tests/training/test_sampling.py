@@ -68,6 +68,14 @@ def test_the_order_is_uniform_and_of_the_seed():
     assert all(60 < count < 140 for count in times.values())  # 100 ± 4 standard deviations
 
 
+def test_an_order_is_a_permutation_drawn_from_the_seed():
+    generator = torch.Generator().manual_seed(7)
+    batches = ShuffledBatches(examples_of(9, 7), torch.arange(16), 5, seed=7)
+    for _ in range(2):
+        order = torch.randperm(16, generator=generator).tolist()
+        assert [*chain(*map(positions, batches))] == order[:15]
+
+
 def test_stratified_batches_show_cells_alike():
     examples = examples_of(50, 20, 3)
     batches = StratifiedBatches(examples, torch.arange(2, 73), 12, seed=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
@@ -16,10 +18,17 @@ from autobalance.objectives import BoundObjective, Objective
 from autobalance.workbench import Workbench
 
 DEO = "equalized-odds"
-STRENGTHS = {"ridge": RIDGE, "ratio": Strength(start=1.0, step=4.0, low=1e-2, high=1e2)}
+STRENGTHS: Mapping[str, Strength] = MappingProxyType(
+    {"ridge": RIDGE, "ratio": Strength(start=1.0, step=4.0, low=1e-2, high=1e2)}
+)
 
 
-def ce_deo_blend(bench: Workbench, name: str, base: str = "error") -> TunedHead:
+def ce_deo_blend(
+    bench: Workbench,
+    name: str,
+    base: str = "error",
+    strengths: Mapping[str, Strength] = STRENGTHS,
+) -> TunedHead:
     """Train with a weighted sum of cross-entropy and CE_deo, the weights and the ridge tuned.
 
     The regularised baseline of AutoBalance (Li et al., NeurIPS 2021, section 4; Tables 3 and 5
@@ -43,6 +52,8 @@ def ce_deo_blend(bench: Workbench, name: str, base: str = "error") -> TunedHead:
     base
         The other term: ``"error"``, the plain cross-entropy of the paper, or ``"group-balanced"``,
         in which every cell counts the same.
+    strengths
+        How b/a, the ``ratio``, and the ``ridge`` are tuned; some may be fixed.
 
     Raises
     ------
@@ -75,7 +86,7 @@ def ce_deo_blend(bench: Workbench, name: str, base: str = "error") -> TunedHead:
             start,
         )
 
-    head = tune(bench, name, train, partial(compass_search, strengths=STRENGTHS))
+    head = tune(bench, name, train, partial(compass_search, strengths=strengths))
     return replace(head, strengths=_written_out(base, head.strengths))
 
 

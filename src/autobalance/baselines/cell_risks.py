@@ -1,14 +1,15 @@
 """Linear heads trained on any objective of their training cell risks, side by side.
 
 For every head f, with L_f[k, j] the mean cross-entropy over its training examples of class k and
-group j, minimise
+group j, of their logits z or of z as a design adjusts them, δ[:, j] ⊙ z + l[:, j], minimise
 
     φ(L_f) + μ/2 ‖W_f‖² + μ₀/2 ‖b_f‖²
 
 by L-BFGS on all examples at once. The gradient is that of cross-entropy with the weight of a cell's
 examples set to ∂φ/∂L[k, j] at the present risks, so that two passes over the features give it for
 any φ; weights may be negative, and φ need not be convex. Intercepts are penalised as in
-:mod:`autobalance.search.heads` (plain cross-entropy keeps their sum at 0 by itself).
+:mod:`autobalance.search.heads`; plain cross-entropy keeps their sum at 0 by itself, and with a
+design (Σ_k b_fk)² / 2K is added, as there.
 
 On features rotated to their principal axes the Hessian is nearly diagonal: each column is scaled
 by the inverse root of the curvature that cross-entropy has there at even probabilities.
@@ -28,6 +29,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from autobalance.data.features import FeatureMatrix
+from autobalance.design import LossDesign
 from autobalance.search.heads import INTERCEPT_RIDGE
 
 _MAX_ITERATIONS = 1000
@@ -68,6 +70,7 @@ def train_on_cell_risks(
     objective: RiskObjective,
     ridge: float,
     start: Float[Tensor, "F K E"] | None = None,
+    design: LossDesign | None = None,
 ) -> Float[Tensor, "F K E"]:
     """Train a head for every row of ``train_weight``.
 
@@ -87,8 +90,11 @@ def train_on_cell_risks(
         μ.
     start
         Where to begin; 0 by default.
+    design
+        Its l and δ adjust the logits; its w is not used, since φ weighs the cells. Without one the
+        cross-entropy is plain.
     """
-    problem = _CellRiskProblem(features, target, group, train_weight, shape, objective)
+    problem = _CellRiskProblem(features, target, group, train_weight, shape, objective, design)
     penalty = torch.full((features.shape[1],), ridge, dtype=torch.float64)
     penalty[-1] = INTERCEPT_RIDGE
     scale = (problem.curvature + penalty).rsqrt()
@@ -99,7 +105,12 @@ def train_on_cell_risks(
         theta = torch.from_numpy(point).reshape(size) * scale
         value, gradient = problem.value_and_gradient(theta)
         value += float((penalty * theta**2).sum()) / 2
-        return value, ((gradient + penalty * theta) * scale).numpy().ravel()
+        gradient += penalty * theta
+        if design is not None:
+            mean = theta[..., -1:].mean(1, keepdim=True)
+            value += float((mean**2).sum()) * shape[0] / 2
+            gradient[..., -1:] += mean
+        return value, (gradient * scale).numpy().ravel()
 
     outcome = minimize(
         loss,
@@ -130,8 +141,12 @@ class _CellRiskProblem:
         train_weight: Float[Tensor, "F N"],
         shape: tuple[int, int],
         objective: RiskObjective,
+        design: LossDesign | None = None,
     ) -> None:
         self._features, self._target, self._objective = features, target, objective
+        self._group = group
+        self._additive = _table(0.0 if design is None else design.additive, shape)
+        self._multiplicative = _table(1.0 if design is None else design.multiplicative, shape)
         self._shape = (len(train_weight), *shape)
         self._cell = target * shape[1] + group
         totals, squares = self._by_cell(train_weight), self._by_cell(train_weight**2)
@@ -161,10 +176,12 @@ class _CellRiskProblem:
         losses = torch.empty_like(self._share)
         slopes = torch.empty(*self._shape[:2], len(self._target), dtype=torch.float64)
         for part in features.chunks:
-            log_q = torch.log_softmax(features.logits(narrow, part).double(), 1)
+            group = self._group[part]
+            additive, factor = self._additive[:, group], self._multiplicative[:, group]
+            log_q = torch.log_softmax(factor * features.logits(narrow, part).double() + additive, 1)
             own = self._target[part].expand(len(theta), 1, -1)
             losses[:, part] = -log_q.gather(1, own)[:, 0]
-            slopes[..., part] = log_q.exp_().scatter_add_(1, own, -torch.ones_like(log_q))
+            slopes[..., part] = factor * log_q.exp_().scatter_add_(1, own, -torch.ones_like(log_q))
         risks = self._by_cell(self._share * losses).reshape(self._shape).requires_grad_()
         value = torch.stack(
             [self._objective(*pair) for pair in zip(risks, self._cells, strict=True)]
@@ -175,3 +192,7 @@ class _CellRiskProblem:
         for part in features.chunks:
             gradient += features.pull_back(slopes[..., part].to(narrow.dtype), part)
         return float(value.detach()), gradient
+
+
+def _table(values: Float[ndarray, "K G"] | float, shape: tuple[int, int]) -> Float[Tensor, "K G"]:
+    return torch.from_numpy(np.broadcast_to(np.asarray(values, np.float64), shape).copy())

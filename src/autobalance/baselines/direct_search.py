@@ -32,6 +32,11 @@ class Strength:
     high: float
     additive: bool = False
 
+    @classmethod
+    def fixed(cls, value: float) -> Strength:
+        """A number that is not tuned."""
+        return cls(value, 1.0, value, value)
+
     def moved(self, value: float, steps: float) -> float:
         """The value so many steps on, at the end of the range at most."""
         moved = value + self.step * steps if self.additive else value * self.step**steps

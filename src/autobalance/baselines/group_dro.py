@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from autobalance.baselines.cell_risks import TrainingCells, train_on_cell_risks
 from autobalance.baselines.direct_search import Strength, Values, compass_search
-from autobalance.baselines.tuning import RIDGE, TunedHead, tune
+from autobalance.baselines.tuning import RIDGE, TrainHeads, TunedHead, tune
+from autobalance.design import LossDesign
 from autobalance.objectives import Objective
 from autobalance.workbench import Workbench
 
@@ -50,6 +52,22 @@ def group_dro(bench: Workbench, name: str = "GroupDRO") -> TunedHead:
     name
         What the result is called.
     """
+    train = worst_cell_training(bench)
+    return tune(bench, name, train, partial(compass_search, strengths=STRENGTHS))
+
+
+def worst_cell_training(
+    bench: Workbench, design: Callable[[Values], LossDesign | None] = lambda _: None
+) -> TrainHeads:
+    """What trains heads for the soft worst cell, as in :func:`group_dro`.
+
+    Parameters
+    ----------
+    bench
+        Data, folds, objective and settings.
+    design
+        From values of the strengths to the design whose l and δ adjust the logits; none by default.
+    """
     worst = Objective.parse("worst-group").bind(bench.counts, "drop")
     target, group = torch.from_numpy(bench.y).long(), torch.from_numpy(bench.g).long()
 
@@ -72,6 +90,7 @@ def group_dro(bench: Workbench, name: str = "GroupDRO") -> TunedHead:
             robust,
             values["ridge"],
             start,
+            design(values),
         )
 
-    return tune(bench, name, train, partial(compass_search, strengths=STRENGTHS))
+    return train

@@ -3,6 +3,7 @@
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.losses.presets import (
     PRESETS,
+    balanced_softmax,
     cdt,
     class_balanced,
     cross_entropy,
@@ -20,6 +21,7 @@ __all__ = [
     "PRESETS",
     "ParametricCrossEntropy",
     "adjusted_cross_entropy",
+    "balanced_softmax",
     "cdt",
     "class_balanced",
     "cross_entropy",

@@ -74,6 +74,20 @@ def check_inputs(
             )
 
 
+def check_class_batch(logits: Tensor, targets: Tensor, n_classes: int) -> None:
+    """Check a batch of a loss that takes logits (N, K) and a class code for each."""
+    if logits.ndim != 2 or logits.shape[1] != n_classes:
+        raise DataError(
+            f"logits have shape {tuple(logits.shape)} but this loss has {n_classes} classes; "
+            f"give (N, {n_classes})"
+        )
+    if targets.shape != logits.shape[:1] or not _holds_codes(targets):
+        raise DataError(
+            f"targets are {_kind(targets)} but logits are {_kind(logits)}; give class codes of "
+            f"shape ({len(logits)},)"
+        )
+
+
 def explain_codes(kind: str, codes: Tensor | None, size: int, ignored: int | None = None) -> None:
     """After a failure on the CPU: name a code out of range, if there is one."""
     if codes is None or codes.is_floating_point() or codes.device.type != "cpu":

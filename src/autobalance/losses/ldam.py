@@ -10,7 +10,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from autobalance.counts import Counts
-from autobalance.errors import DataError, DesignError
+from autobalance.errors import DesignError
+from autobalance.losses._checks import check_class_batch
 from autobalance.losses.presets import class_balanced
 
 
@@ -112,13 +113,9 @@ class LDAMLoss(nn.Module):
         Raises
         ------
         DataError
-            If the logits are of another number of classes.
+            If the logits are of another number of classes, or there is not one code for each.
         """
-        if logits.ndim != 2 or logits.shape[1] != len(self.margins):
-            raise DataError(
-                f"logits have shape {tuple(logits.shape)} but this loss has {len(self.margins)} "
-                f"classes; give (N, {len(self.margins)})"
-            )
+        check_class_batch(logits, targets, len(self.margins))
         z = logits.to(torch.promote_types(logits.dtype, self.margins.dtype))
         own = targets[:, None] == torch.arange(z.shape[1], device=z.device)
         return F.cross_entropy(self.scale * (z - self.margins * own), targets, self.weight.to(z))

@@ -85,6 +85,17 @@ def logit_adjustment(counts: Counts, tau: float = 1.0) -> LossDesign:
     return _design("logit-adjustment", counts, {"tau": tau}, additive=_prior(counts, tau))
 
 
+def balanced_softmax(counts: Counts) -> LossDesign:
+    """Weigh the odds by the class sizes while training, l_k = log n_k.
+
+    Ren, Yu, Sheng, Ma, Zhao, Yi and Li, "Balanced meta-softmax for long-tailed visual recognition",
+    NeurIPS 2020, section 3.1: -log n_y e^{z_y} / Σ_k n_k e^{z_k}. It is :func:`logit_adjustment` at
+    τ = 1: l differs by log Σ_k n_k, the same for all classes, which changes neither the loss nor
+    its gradient.
+    """
+    return _design("balanced-softmax", counts, additive=np.log(_class_counts(counts)))
+
+
 def weighted_adjustment(counts: Counts, share: float = 0.15) -> LossDesign:
     """Leave a share s of the correction to weights: w_k ∝ π_k^-s and l_k = (1 - s) log π_k.
 
@@ -209,6 +220,7 @@ PRESETS: Mapping[str, Callable[..., LossDesign]] = MappingProxyType(
         "weighted": weighted,
         "class-balanced": class_balanced,
         "logit-adjustment": logit_adjustment,
+        "balanced-softmax": balanced_softmax,
         "weighted-adjustment": weighted_adjustment,
         "cdt": cdt,
         "vs": vs,

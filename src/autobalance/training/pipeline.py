@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from autobalance.batches import Batch
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError
 from autobalance.evaluation import Evaluation, cell_errors
@@ -266,6 +267,11 @@ def new_training(
     )
 
 
+def cosine_over(optimizer: torch.optim.Optimizer, moves: int) -> CosineAnnealingLR:
+    """A rate that falls with a cosine and is not yet 0 at the last move."""
+    return CosineAnnealingLR(optimizer, moves + 1)
+
+
 def add_search(
     training: Training,
     examples: Examples,
@@ -277,11 +283,14 @@ def add_search(
     dictionary: str | dict[str, str] = "auto",
     parametrisation: str = "exp",
     optimizer: OptimizerFactory | None = None,
+    schedule: Callable[[torch.optim.Optimizer, int], Any] = cosine_over,
+    batches: Iterable[Batch] | None = None,
 ) -> OnlineSearch:
     """Put a search beside a training, which also reports its held-out errors.
 
     Parameters are those of :func:`search_and_retrain` and of
-    :class:`~autobalance.search.online.OnlineSearch`; the rate of ``optimizer`` falls with a cosine.
+    :class:`~autobalance.search.online.OnlineSearch`. ``schedule`` makes one of ``optimizer`` for
+    the number of moves, and ``batches`` are held-out ones to take in place of stratified ones.
 
     Raises
     ------
@@ -308,14 +317,16 @@ def add_search(
         training.model,
         loss,
         objective,
-        StratifiedBatches(examples, held_out, plan.batch_size, seed),
+        StratifiedBatches(examples, held_out, plan.batch_size, seed)
+        if batches is None
+        else batches,
         parameters=names,
         dictionary=dictionary,
         parametrisation=parametrisation,
         held_out_share=len(held_out) / len(examples),
         settings=settings,
         optimizer=optimizer,
-        schedule=lambda optimizer: CosineAnnealingLR(optimizer, moves + 1),
+        schedule=lambda optimizer: schedule(optimizer, moves),
         trained_by=training.optimizer,
     )
 

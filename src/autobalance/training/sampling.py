@@ -89,14 +89,17 @@ class ShuffledBatches:
         return whole + (rest > 1 or whole == 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self._index), generator=self._generator)
         # to a GPU at once, and not batch by batch
-        index = self._index[order].to(self._examples.device)
+        index = self._index[self._order()].to(self._examples.device)
         parts = torch.split(index, self._size)[: len(self)]
         seeds = torch.Generator()
         seeds.set_state(self._generator.get_state())  # the order is that of any number of workers
         for batch in load(self._examples, parts, self._device, self._workers, seeds):
             yield self._augmented(batch)
+
+    def _order(self) -> Integer[Tensor, "M"]:
+        """Places in the index, in the order in which an epoch shows them."""
+        return torch.randperm(len(self._index), generator=self._generator)
 
     def _augmented(self, batch: Batch) -> Batch:
         if self._augment is None:

@@ -6,7 +6,7 @@ import pytest
 from autobalance.counts import Counts
 from autobalance.evaluation import Evaluator
 from autobalance.objectives import Objective
-from benchmarks.paired import MAX_RUNS, mean_paired_difference
+from autobalance.paired import MAX_RUNS, mean_paired_difference
 
 FORMULAS = {
     "error": lambda e: (e * np.array([[60, 20], [10, 30]]) / 120).sum((-2, -1)),

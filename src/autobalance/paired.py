@@ -7,6 +7,7 @@ import torch
 
 from autobalance.bootstrap import REPLICATES, Estimate, draw_cell_errors, pivotal_estimate
 from autobalance.counts import Counts
+from autobalance.errors import DataError
 from autobalance.evaluation import cell_codes, cell_errors
 from autobalance.objectives import BoundObjective
 
@@ -29,8 +30,15 @@ def mean_paired_difference(
     replicate draws test examples once, for both methods and all runs, and takes the mean of the
     runs' differences. So the interval speaks of the test examples that might have been drawn, for
     the mean of these runs; the mean of the runs' own intervals would be about as wide as one run's.
+
+    Raises
+    ------
+    DataError
+        If there are more than :data:`MAX_RUNS` runs.
     """
     runs, (K, G) = len(predicted), counts.values.shape
+    if runs > MAX_RUNS:
+        raise DataError(f"a difference is over {runs} runs; compare {MAX_RUNS} at most")
     both = np.concatenate([predicted, reference])
     frequencies = torch.from_numpy(counts.frequencies)
     risk = torch.vmap(lambda errors: objective.risk(errors, frequencies, sharpness=None))

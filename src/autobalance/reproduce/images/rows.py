@@ -1,0 +1,82 @@
+"""Which rows tables 1 and 4 have, by their keys, which are those of the published figures."""
+
+from __future__ import annotations
+
+from autobalance.losses.focal import FocalLoss
+from autobalance.losses.ldam import LDAMLoss
+from autobalance.reproduce.fitted import POST_HOC
+from autobalance.reproduce.images.methods import (
+    ClosedForm,
+    CrossEntropyAndPostHoc,
+    Designed,
+    Method,
+    Row,
+    TunedForm,
+)
+from autobalance.reproduce.images.settings import Course
+
+HEADLINE = "autobalance-delta-l-la-init"
+"""The paper's best design space; the row that the published table is about."""
+DEFAULT = "autobalance"
+"""What the library does by default, which the paper has not."""
+CROSS_ENTROPY, LOGIT_ADJUSTED = "cross-entropy", "logit-adjusted-tau-1"
+_L, _DELTA = "additive", "multiplicative"
+_CDT_STRENGTHS = (0.05, 0.15, 0.3)
+
+METHODS: tuple[Method, ...] = (
+    CrossEntropyAndPostHoc(
+        Row(CROSS_ENTROPY, "Cross-entropy"),
+        Row("logit-adjusted-post-hoc", "Post-hoc logit adjustment, τ = 1", POST_HOC),
+        Row("bias-tuned", "Post-hoc bias, tuned", POST_HOC),
+    ),
+    ClosedForm("ldam", "LDAM-DRW", loss=lambda lab: LDAMLoss(lab.counts), cosines=True),
+    ClosedForm(
+        LOGIT_ADJUSTED, "Logit adjustment, τ = 1", loss=lambda lab: lab.preset("logit-adjustment")
+    ),
+    TunedForm("cdt", "CDT, γ tuned", preset="cdt", grid={"gamma": _CDT_STRENGTHS}),
+    Designed("autobalance-tau", "AutoBalance: τ", parameters=(_L,), dictionary="log-prior"),
+    Designed("autobalance-l", "AutoBalance: l", parameters=(_L,)),
+    Designed("autobalance-delta", "AutoBalance: Δ", parameters=(_DELTA,)),
+    Designed("autobalance-delta-l", "AutoBalance: Δ & l", parameters=(_L, _DELTA)),
+    Designed(
+        HEADLINE, "AutoBalance: Δ & l, LA init", parameters=(_L, _DELTA), start="logit-adjustment"
+    ),
+    Designed(
+        DEFAULT,
+        "AutoBalance, the library's default",
+        parameters=("emphasis",),
+        start="logit-adjustment",
+        dictionary="auto",
+        course=Course(),
+    ),
+    ClosedForm("balanced", "Balanced cross-entropy", loss=lambda lab: lab.preset("weighted")),
+    ClosedForm(
+        "class-balanced",
+        "Class-balanced (effective number)",
+        loss=lambda lab: lab.preset("class-balanced"),
+    ),
+    ClosedForm("focal", "Focal, γ = 2", loss=lambda lab: FocalLoss(lab.counts)),
+    ClosedForm(
+        "balanced-softmax", "Balanced softmax", loss=lambda lab: lab.preset("balanced-softmax")
+    ),
+    TunedForm(
+        "vs",
+        "VS, τ and γ tuned",
+        preset="vs",
+        start={"tau": 1.0},
+        grid={"gamma": (0.0, 0.05, 0.15), "tau": (1.0, 0.75, 1.25)},
+    ),
+    ClosedForm(
+        "class-balanced-sampling",
+        "Class-balanced sampling",
+        loss=lambda lab: lab.preset("cross-entropy"),
+        exponent=0.0,
+    ),
+    ClosedForm(
+        "square-root-sampling",
+        "Square-root sampling",
+        loss=lambda lab: lab.preset("cross-entropy"),
+        exponent=0.5,
+    ),
+)
+"""In the order of the table; those after the headline are not in the published one."""
