@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from autobalance.data.images.image_set import ImageSet
 from autobalance.data.images.named import read_named
 from autobalance.data.images.sources import pixels
-from autobalance.data.longtail import long_tailed_indices
+from autobalance.reproduce.images.data import as_examples, codes_of, thinned
 from autobalance.training.augment import CropAndFlip
 from autobalance.training.examples import Examples
 
-RATIO = 100.0
 LEFT_FOR_DEVELOPMENT = 1000
 """Training images of each class, the last ones, on which development is scored."""
 
@@ -75,24 +72,18 @@ def read_case(data_dir: Path, case: Case, development: bool = False) -> Data:
         and the tail comes from the others.
     """
     whole = read_named(case.data, data_dir)
-    train = whole.part("train")
+    train, largest = whole.part("train"), case.largest
     if development:
-        order = _ranks_within_classes(_codes(train))
-        left = order >= case.largest - LEFT_FOR_DEVELOPMENT
+        largest -= LEFT_FOR_DEVELOPMENT
+        left = _ranks_within_classes(codes_of(train)) >= largest
         train, test = train.rows(~left), train.rows(left)
-        largest = case.largest - LEFT_FOR_DEVELOPMENT
     else:
-        test, largest = whole.part("test"), case.largest
-    train = train.rows(long_tailed_indices(_codes(train), RATIO, n_max=largest))
+        test = whole.part("test")
     return Data(
-        Examples.coded(torch.from_numpy(pixels(train.images)), train.targets),
+        as_examples(thinned(train, largest), None),
         torch.from_numpy(pixels(test.images)),
-        _codes(test),
+        codes_of(test),
     )
-
-
-def _codes(images: ImageSet) -> Int[ndarray, "N"]:
-    return np.unique(images.targets, return_inverse=True)[1]
 
 
 def _ranks_within_classes(y: Int[ndarray, "N"]) -> Int[ndarray, "N"]:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from joblib import Parallel, cpu_count, delayed
 
-from benchmarks.long_tail.cases import CASES, RATIO, Data, read_case
+from autobalance.reproduce.images.settings import RATIO
+from benchmarks.long_tail.cases import CASES, Data, read_case
 from benchmarks.long_tail.lab import Lab, Recipe
 from benchmarks.record import Parts
 

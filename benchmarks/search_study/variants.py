@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,10 +16,12 @@ from torch import Tensor, nn
 
 from autobalance.design import LossDesign
 from autobalance.estimators import AutoBalanceClassifier
+from autobalance.reproduce.images.methods import Designed, Network, values
+from autobalance.reproduce.images.settings import Upper
 from autobalance.search.online import OnlineSearch
 from autobalance.training.plan import SearchPlan
 from benchmarks.long_tail.lab import Lab
-from benchmarks.long_tail.methods import Designed, plan, values
+from benchmarks.long_tail.methods import designed, plan
 
 Row = dict[str, Any]
 
@@ -110,7 +111,7 @@ class CrossFitted:
 
     def designs(self, lab: Lab) -> dict[str, LossDesign]:
         """The loss at the mean α."""
-        searches = [self.how.search(lab, parts) for parts in lab.folds(_FOLDS)]
+        searches = [self.how.search(lab, parts=parts) for parts in lab.folds(_FOLDS)]
         alpha = np.mean([search.alpha.vector for search in searches], 0)
         return {self.name: searches[0].space.design(alpha)}
 
@@ -134,7 +135,8 @@ class Foreseeing:
     def designs(self, lab: Lab) -> dict[str, LossDesign]:
         """After the last move."""
         parts = lab.everything, torch.arange(len(lab.scored))
-        return {self.name: self.how.search(lab, parts, lab.scored).design()}
+        search = self.how.search(lab, parts=parts, held_out_from=lab.scored)
+        return {self.name: search.design()}
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def run(variant: Variant, lab: Lab) -> list[Row]:
         {
             "question": variant.question,
             "variant": name,
-            **lab.score(lab.test_logits(lab.train(design))),
+            **lab.score(Network(lab.train(design))),
             "search_seconds": round(seconds, 1),
             "design": values(design),
         }
@@ -201,12 +203,18 @@ def penultimate(model: nn.Module, images: Tensor) -> Float[ndarray, "N D"]:
     return torch.cat(parts).numpy()
 
 
-def _searched(question: str, name: str, **changes: Any) -> Searched:
-    averaged = changes.pop("averaged", "")
-    changes.setdefault("parameters", _LOSS)
-    changes.setdefault("dictionary", "class")
-    changes.setdefault("plan", plan())
-    return Searched(question, name, Designed(name, **changes), averaged)
+def _searched(
+    question: str,
+    name: str,
+    parameters: tuple[str, ...] = _LOSS,
+    averaged: str = "",
+    **changes: Any,
+) -> Searched:
+    return Searched(question, name, _search(name, parameters, **changes), averaged)
+
+
+def _search(name: str, parameters: tuple[str, ...], **changes: Any) -> Designed:
+    return designed(name, *parameters, **{"dictionary": "class", "plan": plan(), **changes})
 
 
 def _with(moves: int = _MOVES, **changes: Any) -> SearchPlan:
@@ -269,7 +277,7 @@ VARIANTS: tuple[Variant, ...] = (
     _searched(RATE, "Adam at 0.1", plan=_with(rate=0.1)),
     _searched(RATE, "80 moves", plan=_with(moves=80)),
     *(
-        _searched(RATE, f"SGD at {rate:g}", optimizer=partial(torch.optim.SGD, lr=rate))
+        _searched(RATE, f"SGD at {rate:g}", upper=Upper(rate, momentum=0.0, weight_decay=0.0))
         for rate in (1.0, 5.0)
     ),
     _searched(BATCH, "128 held-out examples", plan=_with(batch_size=128)),
@@ -309,13 +317,13 @@ VARIANTS: tuple[Variant, ...] = (
         Foreseeing(
             FOLDS,
             f"the scored images themselves: {what}",
-            Designed("", parameters, dictionary=dictionary, plan=plan()),
+            _search("", parameters, dictionary=dictionary),
         )
         for what, parameters, dictionary in (
             ("emphasis along log π", ("emphasis",), "log-prior"),
             ("w, l & Δ by class", _LOSS, "class"),
         )
     ),
-    CrossFitted(FOLDS, f"{_FOLDS} folds", Designed("", _LOSS, dictionary="class", plan=plan())),
+    CrossFitted(FOLDS, f"{_FOLDS} folds", _search("", _LOSS)),
     OnFeatures(FEATURES, "exact, on features of the network: w, l & Δ", _LOSS),
 )

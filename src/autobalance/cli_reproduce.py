@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from autobalance.cli_options import Verbose, watching
-
-if TYPE_CHECKING:
-    from autobalance.reproduce.outcome import Outcome
-    from autobalance.reproduce.request import Request
 
 _FOLDER = Path("autobalance-reproduce")
 
@@ -69,6 +64,8 @@ def reproduce(
     from autobalance.reproduce.catalogue import ALL, reproduction
     from autobalance.reproduce.everything import everything
     from autobalance.reproduce.request import Request
+    from autobalance.reproduce.show import print_outcome
+    from autobalance.reproduce.write import write_outcome
 
     request = Request(
         out=out,
@@ -90,12 +87,6 @@ def reproduce(
             wanted[0][0].check(request)
         for chosen, asked in wanted:
             watch.stage(chosen.name)
-            _write_and_print(chosen.run(asked, watch), asked)
-
-
-def _write_and_print(outcome: Outcome, request: Request) -> None:
-    from autobalance.reproduce.show import print_outcome
-    from autobalance.reproduce.write import write_outcome
-
-    paths = write_outcome(outcome, request.out, sys.argv[1:])
-    print_outcome(outcome, paths)
+            outcome = chosen.run(asked, watch)
+            paths = write_outcome(outcome, asked.out, asked.command(chosen.name))
+            print_outcome(outcome, paths)

@@ -48,7 +48,12 @@ def hardware() -> dict[str, Any]:
 
 def without_folders(arguments: Sequence[str]) -> list[str]:
     """Arguments with paths cut to their last part: where data lies is nobody's business."""
-    return [Path(word).name if "/" in word else word for word in arguments]
+    return [_without_folders(word) for word in arguments]
+
+
+def _without_folders(word: str) -> str:
+    option, sign, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return option + sign + (Path(value).name if "/" in value else value)
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,6 @@ import pytest
 from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import LogisticRegression
 
-from autobalance.baselines import ce_deo as module
 from autobalance.baselines.ce_deo import STRENGTHS, ce_deo_blend
 from autobalance.errors import ObjectiveError
 
@@ -20,13 +19,12 @@ def smooth_range(values):
 
 
 @pytest.fixture
-def trained(make_bench, at, standard_parts, cell_risks, monkeypatch):
+def trained(make_bench, at, standard_parts, cell_risks):
     """Standard features, workbench, θ on them, the written-out loss of any θ, and the head."""
 
     def train(ratio, base="error", ridge=0.1, **options):
         x, bench = make_bench(**options)
-        monkeypatch.setattr(module, "STRENGTHS", at(ridge=ridge, ratio=ratio))
-        head = ce_deo_blend(bench, "blend", base)
+        head = ce_deo_blend(bench, "blend", base, at(ridge=ridge, ratio=ratio))
         standard, coef, intercept = standard_parts(x, head)
         a, b = 1 / (1 + ratio), ratio / (1 + ratio)
         counts = bench.counts.values

@@ -68,6 +68,24 @@ def test_compass_search_passes_over_what_is_not_a_number():
     assert best.values["a"] == pytest.approx(0.1, rel=0.2)
 
 
+def test_a_fixed_strength_is_never_moved_and_costs_no_evaluation():
+    evaluate, calls = recording(lambda a, b: np.log(a / 20) ** 2 + (b - 0.3) ** 2)
+    best = compass_search(evaluate, STRENGTHS | {"b": Strength.fixed(0.7)})
+    assert {values["b"] for values, _ in calls} == {0.7}
+    alone, others = recording(lambda a: np.log(a / 20) ** 2)
+    expected = compass_search(alone, {"a": STRENGTHS["a"]})
+    assert [values["a"] for values, _ in calls] == [values["a"] for values, _ in others]
+    assert best.values == {"a": expected.values["a"], "b": 0.7}
+    assert best.evaluations == expected.evaluations == len(calls)
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, 1e-4, 2.5])
+def test_where_all_is_fixed_there_is_one_evaluation(value):
+    evaluate, calls = recording(lambda a: a)
+    best = compass_search(evaluate, {"a": Strength.fixed(value)})
+    assert (best.values, best.evaluations, len(calls)) == ({"a": value}, 1, 1)
+
+
 def test_grid_search_takes_the_first_of_the_best():
     evaluate, calls = recording(lambda a, b: abs(a - 2) * (1 + b))
     best = grid_search(evaluate, {"a": [0.0, 1.0, 2.0, 3.0], "b": (0.0, 1.0)})

@@ -11,7 +11,7 @@ from autobalance.data.images.named import NAMED
 from autobalance.data.wording import listing
 from autobalance.errors import DataError
 from autobalance.reproduce.catalogue import CATALOGUE
-from autobalance.reproduce.groups.data import WATERBIRDS
+from autobalance.reproduce.groups.data import WATERBIRDS, feature_files
 from autobalance.reproduce.images.settings import RECIPES
 from autobalance.reproduce.request import PAPER, Reproduction, Request
 from autobalance.runs.watch import Watch
@@ -61,5 +61,6 @@ def _is_there(dataset: str, data_dir: Path | None) -> bool:
     if data_dir is None:
         return False
     known = RECIPES[PAPER]
-    folder = NAMED[known[dataset].source.data].folder if dataset in known else WATERBIRDS
-    return (data_dir / folder).is_dir()
+    if dataset in known:
+        return (data_dir / NAMED[known[dataset].source.data].folder).is_dir()
+    return len(feature_files(data_dir / WATERBIRDS)) > 0

@@ -86,30 +86,44 @@ def gaussian_process(bounds: Bounds, trials: int, seed: int) -> Iterator[Optimis
         raise _not_installed("SMAC3") from error
     space = ConfigurationSpace(seed=seed)
     space.add([Float(f"a{i:03d}", bound, default=0.0) for i, bound in enumerate(bounds)])
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SMAC3's own
+    with tempfile.TemporaryDirectory() as folder:
+        yield _GaussianProcess(smac, space, trials, seed, Path(folder))
+
+
+class _GaussianProcess:
+    def __init__(self, smac: Any, space: Any, trials: int, seed: int, folder: Path) -> None:
+        self._value = smac.runhistory.TrialValue
+        with _own_warnings_ignored():
+            self._facade = self._made(smac, space, trials, seed, folder)
+
+    @staticmethod
+    def _made(smac: Any, space: Any, trials: int, seed: int, folder: Path) -> Any:
         scenario = smac.Scenario(
-            space, deterministic=True, n_trials=trials, seed=seed, output_directory=Path(folder)
+            space, deterministic=True, n_trials=trials, seed=seed, output_directory=folder
         )
         design = smac.BlackBoxFacade.get_initial_design(
             scenario, n_configs=0, additional_configs=[space.get_default_configuration()]
         )
-        facade = smac.BlackBoxFacade(
+        return smac.BlackBoxFacade(
             scenario, _never_called, initial_design=design, overwrite=True, logging_level=False
         )
-        yield _GaussianProcess(facade, smac.runhistory.TrialValue)
-
-
-class _GaussianProcess:
-    def __init__(self, facade: Any, value_type: Any) -> None:
-        self._facade, self._value = facade, value_type
 
     def ask(self) -> Float[ndarray, "A"]:
-        self._trial = self._facade.ask()
+        with _own_warnings_ignored():
+            self._trial = self._facade.ask()
         return np.array([self._trial.config[name] for name in sorted(self._trial.config)])
 
     def tell(self, value: float) -> None:
-        self._facade.tell(self._trial, self._value(cost=value))
+        with _own_warnings_ignored():
+            self._facade.tell(self._trial, self._value(cost=value))
+
+
+@contextmanager
+def _own_warnings_ignored() -> Iterator[None]:
+    """SMAC3's, of what it has yet to change and of fits that do not converge."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _never_called(config: Any, seed: int = 0) -> float:

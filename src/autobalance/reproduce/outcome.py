@@ -139,5 +139,6 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 
 def with_error(value: float, error: float | None = None, *, sign: str = "") -> str:
     """A figure with its standard error, as far as there is one; ``sign="+"`` for differences."""
-    text = f"{value:{sign}.2f}" + ("" if error is None else f" ± {error:.2f}")
+    rounded = round(value, 2) + 0.0  # no −0.00
+    text = f"{rounded:{sign}.2f}" + ("" if error is None else f" ± {error:.2f}")
     return text.replace("-", "−")

@@ -64,6 +64,18 @@ class Request:
         found = {name for name in named if getattr(self, name) is not None}
         return found | ({"preset"} if self.preset != PAPER else set())
 
+    def command(self, name: str) -> list[str]:
+        """What makes the reproduction ``name`` with this request, after ``autobalance``."""
+        words = ["reproduce", name]
+        for option in ("data_dir", "dataset", "methods", "seeds", "epochs", "model", "device"):
+            value = getattr(self, option)
+            if value is not None:
+                text = ",".join(value) if option == "methods" else str(value)
+                words += [f"--{option.replace('_', '-')}", text]
+        if self.preset != PAPER:
+            words += ["--preset", self.preset]
+        return [*words, "--jobs", str(self.jobs), "--out", str(self.out)]
+
     def check(self) -> None:
         """Refuse values that mean nothing anywhere.
 

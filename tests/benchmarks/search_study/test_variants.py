@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from autobalance.reproduce.images import lab as library
 from autobalance.space import SearchSpace
 from autobalance.training.pipeline import add_search
-from benchmarks.long_tail import methods
-from benchmarks.long_tail.methods import Designed, plan
+from benchmarks.long_tail.methods import designed, plan
 from benchmarks.search_study.variants import (
     VARIANTS,
     CrossFitted,
@@ -31,11 +31,12 @@ def test_names_are_distinct_and_searches_can_be_built(lab):
         if isinstance(variant, Searched | CrossFitted | Foreseeing):
             how = variant.how
             start = replace(lab.preset(how.start), ridge=0.1)
-            SearchSpace.build(start, how.parameters, how.dictionary, how.parametrisation)
+            parametrisation = how.course.parametrisation
+            SearchSpace.build(start, how.parameters, how.dictionary, parametrisation)
 
 
 def test_the_mean_is_of_the_same_search(lab):
-    how = Designed("", LOSS, dictionary="class", plan=replace(plan(moves=4), warm_up=0.0))
+    how = designed("", *LOSS, dictionary="class", plan=replace(plan(moves=4), warm_up=0.0))
     found = Searched("?", "end", how, "mean").designs(lab)
     search = how.search(lab)
     assert found["end"] == search.design()
@@ -50,21 +51,21 @@ def test_foresight_trains_on_everything_and_holds_out_what_is_scored(lab, monkey
         seen.update(batches=len(training.batches), examples=examples, held_out=held_out)
         return add_search(training, examples, held_out, *others)
 
-    monkeypatch.setattr(methods, "add_search", spy)
-    how = Designed("", LOSS, dictionary="class", plan=plan(moves=1))
+    monkeypatch.setattr(library, "add_search", spy)
+    how = designed("", *LOSS, dictionary="class", plan=plan(moves=1))
     design = Foreseeing("?", "all", how).designs(lab)["all"]
     assert design.counts == lab.counts
     assert seen["examples"] is lab.scored
     assert seen["held_out"].tolist() == list(range(len(lab.scored)))
-    assert seen["batches"] == len(lab.training(design, lab.everything, cosines=False).batches)
+    settings = lab.recipe.searching
+    assert seen["batches"] == len(lab.training(design, lab.everything, settings).batches)
 
 
-def test_folds_hold_out_everything_once(lab):
+def test_folds_are_searched_on_and_averaged(lab):
     folds = lab.folds(3)
-    assert sorted(torch.cat([part for _, part in folds]).tolist()) == list(range(105))
-    how = Designed("", LOSS, dictionary="class", plan=plan(moves=1))
+    how = designed("", *LOSS, dictionary="class", plan=plan(moves=1))
     design = CrossFitted("?", "folds", how).designs(lab)["folds"]
-    searches = [how.search(lab, parts) for parts in folds]
+    searches = [how.search(lab, parts=parts) for parts in folds]
     mean = np.mean([search.alpha.vector for search in searches], 0)
     assert design == searches[0].space.design(mean)
 

@@ -64,6 +64,14 @@ def test_metadata_of_each_part(tmp_path, plant):
     assert read_folder(tmp_path, split="fold").split.tolist() == ["validation", "validation"]
 
 
+def test_the_metadata_of_waterbirds(tmp_path, plant):
+    plant(tmp_path / "b.png")
+    (tmp_path / "metadata.csv").write_text("img_id,img_filename,y,place,split\n1,b.png,1,0,2\n")
+    images = read_folder(tmp_path, "y", ["place"], "split")
+    assert (images.targets.tolist(), images.split.tolist()) == ([1], ["test"])
+    assert images.images[0].shape[0] in (1, 3)
+
+
 def test_metadata_that_names_no_file(tmp_path):
     (tmp_path / "metadata.csv").write_text("label\ncat\n")
     with pytest.raises(DataError, match=r"metadata\.csv has no column 'file_name'"):

@@ -16,6 +16,7 @@ from autobalance.errors import DataError
 
 METADATA = "metadata.csv"
 _FILE_NAME = "file_name"
+_WATERBIRDS_FILE_NAME = "img_filename"
 
 
 def read_folder(
@@ -24,9 +25,10 @@ def read_folder(
     """Read a folder of images.
 
     Either every class has a folder with its images, at any depth, or a ``metadata.csv`` has the
-    column ``file_name`` (relative to its own folder) and those of the labels, as the Hub's
-    ImageFolder reads it. If all folders in ``root`` are named after parts, such as ``train`` and
-    ``val``, each of them is such a folder and its images are that part.
+    column ``file_name`` (relative to its own folder), or ``img_filename`` as that of Waterbirds,
+    and those of the labels, as the Hub's ImageFolder reads it. If all folders in ``root`` are named
+    after parts, such as ``train`` and ``val``, each of them is such a folder and its images are
+    that part.
 
     Parameters
     ----------
@@ -111,13 +113,14 @@ def _from_metadata(
     folder: Path, target: str | None, groups: Sequence[str], split: str | None
 ) -> ImageSet:
     table = read_csv(folder / METADATA)
-    names = table.column(_FILE_NAME)
+    waterbirds = _FILE_NAME not in table.names and _WATERBIRDS_FILE_NAME in table.names
+    column = _WATERBIRDS_FILE_NAME if waterbirds else _FILE_NAME
+    names = table.column(column)
     if names.isna().any():
         raise DataError(
-            f"column {_FILE_NAME!r} of {table.source} has an empty cell; fill it in "
-            "or remove the row"
+            f"column {column!r} of {table.source} has an empty cell; fill it in or remove the row"
         )
-    labels = read_columns(table.without([_FILE_NAME]), target, groups, split)
+    labels = read_columns(table.without([column]), target, groups, split)
     paths = [os.path.join(folder, str(name)) for name in names]
     return ImageSet(str(folder), ImageFiles(paths), *labels)
 

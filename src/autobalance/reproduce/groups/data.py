@@ -123,8 +123,13 @@ def read_features(data_dir: Path, scored: str = "test") -> GroupedFeatures:
     )
 
 
+def feature_files(folder: Path) -> list[Path]:
+    """The files of features in a folder, by their names."""
+    return sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")) if folder.is_dir() else []
+
+
 def _file(folder: Path) -> Path:
-    found = sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")) if folder.is_dir() else []
+    found = feature_files(folder)
     if not found:
         raise DataError(
             f"there is no {folder / (_PREFIX + 'BACKBONE' + _SUFFIX)}; make it from the images "

@@ -19,6 +19,7 @@ from autobalance.data.images.joined import JoinedImages
 from autobalance.data.images.named import read_named
 from autobalance.data.images.sources import EncodedImages, ImageSource, pixels
 from autobalance.data.longtail import long_tailed_indices
+from autobalance.errors import DataError
 from autobalance.reproduce.images.settings import RATIO, Source
 from autobalance.reproduce.sealed import Sealed
 from autobalance.training.examples import Examples
@@ -85,6 +86,11 @@ def read_long_tailed(source: Source, data_dir: Path) -> LongTailed:
         train = thinned(train, source.largest)
     examples = as_examples(train, source.size)
     test = as_examples(scored, source.size)
+    if missing := sorted({*examples.classes} ^ {*test.classes}, key=str):
+        raise DataError(
+            f"{whole.source} has images of class {missing[0]!r} in only one of train and "
+            f"{source.scored}; download it again"
+        )
     sealed = Sealed(test, test.targets.numpy(), None, (len(examples.classes), 1))
     lossy = source.lossless and _is_jpeg(train.images)
     return LongTailed(examples, sealed, source.title + (" (JPEG)" if lossy else ""))

@@ -79,7 +79,7 @@ def figure3(split: Split, courses: Sequence[Course], width: int) -> Figure:
 def figure4(errors: Sequence[Errors], width: int) -> Figure:
     """A panel for each held-out share."""
     figure, axes = panels(width, 200, [each.title for each in errors], columns=2)
-    top = max(max(each.train[0], each.test[0], each.held_out[0]) for each in errors)
+    top = max(max(*each.train, *each.held_out, *each.test) for each in errors)
     styles = {"train": ("muted", ":"), "held_out": ("before", "--"), "test": ("accent", "-")}
     names = {"train": "training", "held_out": "held out", "test": "test"}
     for place, (panel, each) in enumerate(zip(axes, errors, strict=True)):

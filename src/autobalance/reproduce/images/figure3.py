@@ -107,13 +107,18 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _check(panel: Panel, rows: Sequence[Row]) -> Check:
     """Values must fall with the frequency: a smaller value asks for a larger logit."""
-    found = [-float(spearmanr(range(len(end)), end).statistic) for end in _ends(panel, rows)]
+    found = [_correlation(end) for end in _ends(panel, rows)]
     return Check(
         f"{_title(panel)} is smaller for rarer classes: rank correlation with frequency above 0 "
         "for every seed",
         min(found) > 0,
         ", ".join(f"{value:+.2f}".replace("-", "−") for value in found),
     )
+
+
+def _correlation(end: Sequence[float]) -> float:
+    """Of values with frequency, by ranks; 0 where the search has left them alike."""
+    return -float(spearmanr(range(len(end)), end).statistic) if np.ptp(end) else 0.0
 
 
 def _picture(job: Job, rows: Sequence[Row]) -> Picture:

@@ -120,7 +120,7 @@ class ImageLab:
         torch.manual_seed(self.seed)
         if isinstance(loss, LossDesign):
             loss = ParametricCrossEntropy.from_design(loss)
-        batches = _batches(self.examples, index, settings, self.seed, exponent)
+        batches = self._batches(index, settings, exponent)
         model = self._model(cosines).to(self.device)
         return Training(model, loss.to(self.device), batches, settings)
 
@@ -206,6 +206,22 @@ class ImageLab:
             loss="error",
         )
 
+    def _batches(
+        self, index: Int[Tensor, "M"], settings: TrainingSettings, exponent: float | None
+    ) -> ShuffledBatches:
+        arguments: tuple[Any, ...] = (
+            self.examples,
+            index,
+            settings.batch_size,
+            self.seed,
+            settings.augment,
+            settings.workers,
+            self.device,
+        )
+        if exponent is None:
+            return ShuffledBatches(*arguments)
+        return ResampledBatches(*arguments, exponent=exponent)
+
     def _model(self, cosines: bool) -> nn.Sequential:
         network = model_factory(self.recipe.model)(self._network_shape, self.counts.n_classes)
         _, height, width = self._network_shape
@@ -227,26 +243,6 @@ class ImageLab:
         inputs = self.examples.batch(torch.from_numpy(places.astype(np.int64))).inputs
         assert isinstance(inputs, Tensor)
         return inputs.to(self.device)
-
-
-def _batches(
-    examples: Examples,
-    index: Int[Tensor, "M"],
-    settings: TrainingSettings,
-    seed: int,
-    exponent: float | None,
-) -> ShuffledBatches:
-    arguments: tuple[Any, ...] = (
-        examples,
-        index,
-        settings.batch_size,
-        seed,
-        settings.augment,
-        settings.workers,
-    )
-    if exponent is None:
-        return ShuffledBatches(*arguments)
-    return ResampledBatches(*arguments, exponent=exponent)
 
 
 def _told(observe: Observe, model: nn.Module, epoch: Epoch) -> None:

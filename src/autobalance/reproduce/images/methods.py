@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ class Network:
         return np.asarray(self.logits(examples).argmax(1).numpy())
 
 
+@runtime_checkable
 class Method(Protocol):
     """A row of the table, or several that share their trainings."""
 

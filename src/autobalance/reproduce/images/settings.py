@@ -49,6 +49,7 @@ from autobalance.hypergradient.neumann import Neumann
 from autobalance.reproduce.request import AUTHORS_CODE, PAPER, Request
 from autobalance.search.online_settings import OnlineSettings
 from autobalance.training.augment import CropAndFlip, ResizedCropAndFlip
+from autobalance.training.pipeline import cosine_over
 from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
@@ -89,14 +90,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Upper:
-    """SGD of α, and after which shares of the moves its rate falls to a tenth.
+    """SGD of α, and how its rate falls.
 
     Parameters
     ----------
     rate, momentum, weight_decay
         Of SGD.
     milestones
-        Shares of the moves.
+        Shares of the moves after which the rate falls to a tenth; without any it falls with a
+        cosine.
     """
 
     rate: float
@@ -112,6 +114,8 @@ class Upper:
 
     def schedule(self, optimizer: torch.optim.Optimizer, moves: int) -> Any:
         """Stepped after each move."""
+        if not self.milestones:
+            return cosine_over(optimizer, moves)
         steps = [round(share * moves) for share in self.milestones]
         return torch.optim.lr_scheduler.MultiStepLR(optimizer, steps)
 

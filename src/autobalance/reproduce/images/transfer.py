@@ -29,7 +29,7 @@ from autobalance.reproduce.images.settings import (
 from autobalance.reproduce.images.tables import DATASETS
 from autobalance.reproduce.images.work import NAMES, Job, run_rows, scored
 from autobalance.reproduce.outcome import Line, Outcome, Table, mean_and_error, with_error
-from autobalance.reproduce.request import SEEDS, Reproduction, Request
+from autobalance.reproduce.request import PAPER, SEEDS, Reproduction, Request
 from autobalance.reproduce.runs import KeptRuns, Row, Unit, finish, units_of
 from autobalance.runs.watch import Watch
 
@@ -175,7 +175,8 @@ def _targets(source: Job, request: Request) -> dict[str, Job]:
         )
     }
     other = OTHER_DATA[source.dataset]
-    recipe = recipe_for(request, other)
+    # the authors' code need not know the other data
+    recipe = recipe_for(replace(request, preset=PAPER), other)
     if (source.data_dir / NAMED[recipe.source.data].folder).is_dir():
         alike = replace(source.recipe, source=recipe.source, dictionary=recipe.dictionary)
         found[f"{recipe.source.title}, {alike.model}"] = replace(
