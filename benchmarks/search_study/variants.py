@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from autobalance.design import LossDesign
 from autobalance.estimators import AutoBalanceClassifier
-from autobalance.reproduce.images.methods import Designed, Network, values
+from autobalance.reproduce.images.methods import Designed, values
 from autobalance.reproduce.images.settings import Upper
 from autobalance.search.online import OnlineSearch
 from autobalance.training.plan import SearchPlan
@@ -180,7 +180,7 @@ def run(variant: Variant, lab: Lab) -> list[Row]:
         {
             "question": variant.question,
             "variant": name,
-            **lab.score(Network(lab.train(design))),
+            **lab.score(lab.network(lab.train(design))),
             "search_seconds": round(seconds, 1),
             "design": values(design),
         }

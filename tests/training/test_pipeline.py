@@ -1,6 +1,7 @@
 """From data to a retrained network."""
 
 import random
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -29,6 +30,7 @@ from autobalance.training.pipeline import (
     starting_design,
 )
 from autobalance.training.plan import SearchPlan
+from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
@@ -143,6 +145,32 @@ def test_the_rate_of_the_loss_falls_to_nearly_nothing(result):
     assert all(later < earlier for earlier, later in pairwise(rates))
     assert rates[-1] < 0.1 * rates[0]
     assert {move.refused for move in result.moves} == {""}
+
+
+def test_alpha_may_have_another_schedule_and_other_held_out_batches():
+    examples = Examples.of(points())
+    train, held_out = split(examples, 0.2, 0)
+    start = starting_design("auto", BALANCED, examples)
+    asked, given = [], ShuffledBatches(examples, held_out, 7, 0)
+
+    def halved(optimizer, moves):
+        asked.append(moves)
+        return torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+    ends = {}
+    for batches in (None, given):
+        searching = training_of(examples, train, start)
+        options = {"optimizer": partial(torch.optim.SGD, lr=0.1), "schedule": halved}
+        search = add_search(
+            searching, examples, held_out, BALANCED, PLAN, 0, batches=batches, **options
+        )
+        searching.run()
+        assert (search.held_out is given) == (batches is given)
+        rates = [move.learning_rate for move in search.history]
+        assert rates == pytest.approx([0.1 * 0.5**move for move in range(1, 6)])
+        ends[batches] = search.alpha.vector
+    assert asked == [5, 5]
+    assert not np.array_equal(ends[None], ends[given])
 
 
 def test_the_weight_decay_is_in_the_curvature(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from autobalance.posthoc import tune_bias
-from autobalance.reproduce.images.methods import ClosedForm, Network, TunedForm
+from autobalance.reproduce.images.methods import ClosedForm, TunedForm
 from benchmarks.long_tail.methods import (
     DESIGNED,
     FIXED,
@@ -87,6 +87,6 @@ def test_cross_entropy_and_a_tuned_bias_share_their_trainings(lab):
     unseen = lab.held_out_logits(lab.train(design, lab.parts[0]))
     bias = tune_bias(lab.held_out_risk(), unseen)
     assert corrected["choice"] == {"bias": bias.tolist()}
-    logits = Network(lab.train(design)).logits(lab.scored)
+    logits = lab.network(lab.train(design)).logits(lab.scored)
     again = lab.score(lambda _: (logits + torch.from_numpy(bias)).argmax(1).numpy())
     assert corrected["class_errors"] == again["class_errors"]

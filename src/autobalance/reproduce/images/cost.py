@@ -20,7 +20,7 @@ import numpy as np
 from autobalance.data.wording import listing
 from autobalance.errors import DataError
 from autobalance.reproduce.images.drawing import Curve, cost_figure
-from autobalance.reproduce.images.methods import Designed, Network, values
+from autobalance.reproduce.images.methods import Designed, values
 from autobalance.reproduce.images.rows import DEFAULT, HEADLINE
 from autobalance.reproduce.images.settings import CIFAR10_LT
 from autobalance.reproduce.images.tables import DATASETS
@@ -84,7 +84,7 @@ def _search(job: Job, method: Designed, seed: int) -> Row:
     searched = time.perf_counter() - started
     model = lab.train(design)
     ordinary = time.perf_counter() - started - searched
-    result = scored(job.data.test, Network(model))
+    result = scored(job.data.test, lab.network(model))
     return {
         "cost": [searched / ordinary + 1.0],
         "error": [result["balanced"]],
@@ -130,7 +130,7 @@ def _optimise(make: Callable[..., Any], job: Job, method: Designed, seed: int) -
                 model = lab.train(candidate)
                 ordinary.append(time.perf_counter() - begun)
                 spent.append(sum(trials))
-                error.append(scored(job.data.test, Network(model))["balanced"])
+                error.append(scored(job.data.test, lab.network(model))["balanced"])
                 best, design = value, candidate
     typical = float(np.median(ordinary))
     return {

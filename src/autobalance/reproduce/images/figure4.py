@@ -16,7 +16,7 @@ from autobalance.data.heldout import held_out_positions, held_out_split
 from autobalance.evaluation import cell_errors
 from autobalance.reproduce.images.drawing import Errors, figure4
 from autobalance.reproduce.images.lab import ImageLab
-from autobalance.reproduce.images.methods import Designed, Network, values
+from autobalance.reproduce.images.methods import Designed, values
 from autobalance.reproduce.images.rows import HEADLINE
 from autobalance.reproduce.images.tables import DATASETS
 from autobalance.reproduce.images.work import BY_KEY, Job
@@ -67,11 +67,12 @@ class Searches:
         def observe(epoch: Epoch, model: nn.Module) -> None:
             fitted = predict_logits(model, lab.examples, train).argmax(1).numpy()
             of_train = cell_errors(y, fitted, None, lab.counts.n_classes, 1)
-            of_test = test.errors(test.predictions(Network(model)))
+            of_test = test.errors(test.predictions(lab.network(model)))
             of_held_out = np.array(epoch.cell_errors)
             seen = {"train": of_train, "held_out": of_held_out, "test": of_test}
             for part, of_classes in seen.items():
-                errors[part].append(round(100 * float(np.mean(of_classes)), 3))
+                # a class of two images has none to hold out in the smaller parts
+                errors[part].append(round(100 * float(np.nanmean(of_classes)), 3))
 
         search = method.search(lab, parts=(train, held_out), observe=observe)
         last = ", ".join(f"{PARTS[part].lower()} {each[-1]:.1f}%" for part, each in errors.items())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor, nn
 
 from autobalance.data.heldout import held_out_split
@@ -19,6 +20,7 @@ from autobalance.models.factory import model_factory
 from autobalance.models.normalised import with_normalised_head
 from autobalance.models.pixels import Pixels
 from autobalance.objectives import Objective
+from autobalance.reproduce.images.network import Network
 from autobalance.reproduce.images.settings import Course, Recipe
 from autobalance.search.heldout import HeldOutRisk
 from autobalance.search.online import OnlineSearch
@@ -190,9 +192,14 @@ class ImageLab:
             training.run(on_epoch=None if observe is None else partial(_told, observe, model))
         return search
 
+    def network(self, model: nn.Module, bias: Float[ndarray, "K"] | None = None) -> Network:
+        """What a trained network predicts by, with a bias on its logits if there is one."""
+        return Network(model, bias, self.recipe.retraining.workers)
+
     def held_out_logits(self, model: nn.Module) -> Float[Tensor, "H K"]:
         """Of the held-out examples."""
-        return predict_logits(model, self.examples, self.parts[1]).double()
+        workers = self.recipe.retraining.workers
+        return predict_logits(model, self.examples, self.parts[1], workers=workers).double()
 
     def held_out_risk(self) -> HeldOutRisk:
         """What tuning minimises: the smooth balanced error of the held-out examples."""

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Float, Integer
-from numpy import ndarray
 from torch import nn
 
 from autobalance.design import LossDesign
@@ -23,30 +20,9 @@ from autobalance.reproduce.images.interpolation import interpolated
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.settings import Course
 from autobalance.search.online import OnlineSearch
-from autobalance.training.examples import Examples
-from autobalance.training.loop import predict_logits
 
 _POINTS = 60
 """Points of the course of a loss that are kept, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """Predicts by a trained network, with a bias on its logits if there is one."""
-
-    model: nn.Module
-    bias: Float[ndarray, "K"] | None = None
-
-    def logits(self, examples: Examples) -> Float[torch.Tensor, "N K"]:
-        """On the CPU, in float64, with the bias."""
-        device = next(self.model.parameters()).device
-        everything = torch.arange(len(examples))
-        logits = predict_logits(self.model, examples.to(device), everything).double()
-        return logits if self.bias is None else logits + torch.from_numpy(self.bias)
-
-    def __call__(self, examples: Examples) -> Integer[ndarray, "N"]:
-        """Codes of classes."""
-        return np.asarray(self.logits(examples).argmax(1).numpy())
 
 
 @runtime_checkable
@@ -106,7 +82,7 @@ class ClosedForm(Row):
         """Train with it."""
         watch = Stopwatch()
         model = lab.train(self.loss(lab), cosines=self.cosines, exponent=self.exponent)
-        return {self.key: Fitted(Network(model), watch.seconds, {"trainings": 1})}
+        return {self.key: Fitted(lab.network(model), watch.seconds, {"trainings": 1})}
 
 
 @dataclass(frozen=True)
@@ -142,9 +118,9 @@ class CrossEntropyAndPostHoc:
         bias = tune_bias(lab.held_out_risk(), lab.held_out_logits(split))
         once, twice = {"trainings": 1}, {"trainings": 2, "bias": bias.tolist()}
         return {
-            self.plain.key: Fitted(Network(model), seconds, once),
-            self.adjusted.key: Fitted(Network(model, prior), seconds, once),
-            self.tuned.key: Fitted(Network(model, bias), watch.seconds, twice),
+            self.plain.key: Fitted(lab.network(model), seconds, once),
+            self.adjusted.key: Fitted(lab.network(model, prior), seconds, once),
+            self.tuned.key: Fitted(lab.network(model, bias), watch.seconds, twice),
         }
 
 
@@ -189,7 +165,7 @@ class TunedForm(Row):
             "choice": best,
             "tried": [{**dict(key), "held_out": value} for key, value in tried.items()],
         }
-        return {self.key: Fitted(Network(model), watch.seconds, facts)}
+        return {self.key: Fitted(lab.network(model), watch.seconds, facts)}
 
 
 @dataclass(frozen=True)
@@ -221,7 +197,7 @@ class Designed(Row):
         design = self.design(lab, search)
         model = lab.train(design)
         facts = {"design": values(design), "course": course_of(search, lab.steps_per_epoch)}
-        return {self.key: Fitted(Network(model), watch.seconds, facts)}
+        return {self.key: Fitted(lab.network(model), watch.seconds, facts)}
 
     def search(self, lab: ImageLab, **options: Any) -> OnlineSearch:
         """The search at its end; ``options`` are those of :meth:`ImageLab.search`."""

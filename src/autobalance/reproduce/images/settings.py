@@ -225,6 +225,7 @@ _RESNET50 = TrainingSettings(
     weight_decay=5e-4,
     schedule="cosine",
     augment=ResizedCropAndFlip(224),
+    workers=8,  # images are read as they are needed
 )
 _IMAGENET = Recipe(
     Source("imagenet-lt", "ImageNet-LT", None, size=256),

@@ -32,7 +32,7 @@ def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
         summary = summarised(rows)
         return Outcome(
             f"{name}_{dataset.replace('-', '_')}",
-            f"{name.capitalize().replace('e', 'e ', 1)}: {about} on {job.data.title}",
+            f"{name[:-1].capitalize()} {name[-1]}: {about} on {job.data.title}",
             {**job.conditions, "Seeds": str(repeated)},
             job.deviations,
             (_table(name, dataset, summary),),

@@ -16,7 +16,6 @@ from autobalance.counts import Counts
 from autobalance.data.images.named import NAMED
 from autobalance.design import LossDesign
 from autobalance.reproduce.fitted import Stopwatch
-from autobalance.reproduce.images.methods import Network
 from autobalance.reproduce.images.rows import DEFAULT, HEADLINE, LOGIT_ADJUSTED
 from autobalance.reproduce.images.settings import (
     CIFAR10_LT,
@@ -110,7 +109,7 @@ class Retrainings:
         design = LossDesign(self.origin, weight, additive, multiplicative)
         lab, watch = self.job.lab(unit.seed), Stopwatch()
         model = lab.train(transported(design, lab.counts))
-        return {key: {**scored(self.job.data.test, Network(model)), "seconds": watch.seconds}}
+        return {key: {**scored(self.job.data.test, lab.network(model)), "seconds": watch.seconds}}
 
 
 _TRANSFERRED = "-transferred"
@@ -169,6 +168,8 @@ REPRODUCTION = Reproduction(
 def _targets(source: Job, request: Request) -> dict[str, Job]:
     """Where designs go: another network, and other data with the same one if they are there."""
     network = OTHER_NETWORK[source.dataset]
+    if network == source.recipe.model:  # which was asked for
+        network = recipe_for(replace(request, model=None), source.dataset).model
     found = {
         f"{source.data.title}, {network}": replace(
             source, recipe=replace(source.recipe, model=network)

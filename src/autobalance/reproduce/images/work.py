@@ -85,7 +85,7 @@ class Job:
         """Where finished runs lie; ``of`` names those that are no rows of tables."""
         settings = {
             "autobalance": __version__,
-            "data set": self.dataset,
+            "data set": [self.dataset, self.data.title, len(self.data.train)],
             "device": default_device(self.device).type,
             "recipe": json.loads(json.dumps(asdict(self.recipe), default=described)),
         }
