@@ -82,7 +82,7 @@ def checks(summary: Mapping[str, Row]) -> list[Check]:
                 )
     able = {
         key: entry
-        for key, entry in {**rivals, HEADLINE: ours}.items()
+        for key, entry in {HEADLINE: ours, **rivals}.items()
         if entry["balanced"] <= LIMIT_FOR_DEO
     }
     if able:
