@@ -40,7 +40,7 @@ def _nothing_is_read(monkeypatch):
     monkeypatch.setattr(benchmarks.long_tail.sweep, "Lab", EmptyLab)
     benchmarks.long_tail.sweep._data.cache_clear()
     ran.clear()
-    # later tests would train with as many threads as there are cores, on a machine that others share
+    # later tests would train with as many threads as there are cores, which others use too
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     threads.clear()
 
