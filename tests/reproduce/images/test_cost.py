@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from torch import nn
 
-from autobalance.errors import DataError
+from autobalance.errors import DataError, SearchError
 from autobalance.reproduce.images import cost
 from autobalance.reproduce.images.cost import (
-    BUDGET,
     REPRODUCTION,
     SPACES,
     Optimisations,
@@ -115,10 +114,10 @@ def test_there_is_a_run_for_each_search_and_space():
     ]
 
 
-def test_trials_go_on_while_one_more_is_within_the_budget(simulation, job):
+def test_there_are_as_many_trials_as_the_budget_is_for(simulation, job):
     worth = [0.5, 0.6, 0.4, 0.45, 0.3, *[0.9] * 20]
     row = optimise(simulation, job, worth)
-    # a tenth training is the last; 11 trials of 8 s are 88 s, and one more would be 96 s of 90 s
+    # 11 trials on four fifths of the images cost 8.8 of the 9 trainings that are left for them
     assert row["held_out"] == simulation.told == worth[:11]
     assert row["budget"] == pytest.approx(9.8)
     assert row["cost"] == pytest.approx([1.8, 3.4, 5.0])  # after trials 1, 3 and 5
@@ -133,10 +132,24 @@ def test_trials_go_on_while_one_more_is_within_the_budget(simulation, job):
     assert row["told"] == f"{row['error'][-1]:.2f}% at 5.0 trainings"
 
 
+def test_a_training_that_fails_is_worth_the_least(simulation, job, monkeypatch):
+    train = ImageLab.train
+
+    def some_fail(lab, loss, index=None):
+        if index is not None and len(simulation.told) == 2:
+            raise SearchError("the training loss is not finite")
+        return train(lab, loss, *([] if index is None else [index]))
+
+    monkeypatch.setattr(ImageLab, "train", some_fail)
+    row = optimise(simulation, job, [0.5, 0.4, *[0.9] * 20])
+    assert row["held_out"][:4] == [0.5, 0.4, 1.0, 0.9]
+    assert len(row["held_out"]) == 11
+
+
 @pytest.mark.parametrize(("space", "reach"), [(DEFAULT, [1.0]), (HEADLINE, [2.0] * 3 + [0.5] * 3)])
 def test_it_tunes_the_values_that_autobalance_searches(simulation, job, space, reach):
     optimise(simulation, job, [0.5, *[0.9] * 20], space, seed=3)
-    assert simulation.asked == [([(-each, each) for each in reach], 100, 3)]
+    assert simulation.asked == [([(-each, each) for each in reach], 11, 3)]
     lab, method = job.lab(3), BY_KEY[space]
     first = simulation.trained[0][0]
     start = lab.preset("logit-adjustment")
@@ -152,8 +165,8 @@ def test_it_tunes_the_values_that_autobalance_searches(simulation, job, space, r
             assert getattr(loss, name) == pytest.approx(getattr(expected, name))
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_no_curve_goes_beyond_the_budget_by_more_than_a_trial(simulation, job, seed):
+@pytest.mark.parametrize("seed", range(5))
+def test_a_curve_is_in_the_median_times_of_its_run(simulation, job, seed):
     rng = np.random.default_rng(seed)
     lasted = []
 
@@ -163,10 +176,10 @@ def test_no_curve_goes_beyond_the_budget_by_more_than_a_trial(simulation, job, s
 
     simulation.trial = trial
     row = optimise(simulation, job, rng.uniform(size=200), seed=seed)
-    assert row["budget"] == pytest.approx(sum(lasted) / 10 + 1)
-    assert row["budget"] - lasted[-1] / 10 < BUDGET
+    assert len(lasted) == 11  # however long they take
+    assert row["budget"] == pytest.approx(11 * np.median(lasted) / 10 + 1)
+    assert row["cost"][0] == pytest.approx(np.median(lasted) / 10 + 1)
     assert row["cost"][-1] <= row["budget"]
-    assert sum(lasted) + lasted[-1] >= 10 * (BUDGET - 1)  # and none is left
     assert np.diff(row["cost"]).min(initial=1) > 0
     best = np.minimum.accumulate(row["held_out"])
     assert len(row["cost"]) == len(row["error"]) == len(np.unique(best))

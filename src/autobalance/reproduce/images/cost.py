@@ -3,8 +3,7 @@
 An optimiser tunes the values that AutoBalance searches, from the same start and on the same split:
 a trial is a whole training on the split's part. Whenever a trial is the best yet, a network is
 trained on everything with its loss, as AutoBalance does in the end, and scored; of these trainings
-one counts, the last. All times are in ordinary trainings on everything, the median of those in the
-same run.
+one counts, the last. Costs are in ordinary trainings on everything, measured in the same run.
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from autobalance.data.wording import listing
-from autobalance.errors import DataError
+from autobalance.design import LossDesign
+from autobalance.errors import DataError, SearchError
 from autobalance.reproduce.images.drawing import Curve, cost_figure
+from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import Designed, values
 from autobalance.reproduce.images.rows import DEFAULT, HEADLINE
 from autobalance.reproduce.images.settings import CIFAR10_LT
@@ -49,7 +50,6 @@ OPTIMISERS = {"tpe": ("Optuna TPE", tree_parzen), "smac": ("SMAC3", gaussian_pro
 REACH = {"emphasis": 1.0, "additive": 2.0, "multiplicative": 0.5}
 """How far from the start an optimiser may go with each searched value: from weights to their
 reverse; a factor of 7 of the odds; a factor of 1.6 of a logit."""
-_MOST_TRIALS = 100
 SPACES = (DEFAULT, HEADLINE)
 """The searches whose values the optimisers tune."""
 
@@ -94,34 +94,37 @@ def _search(job: Job, method: Designed, seed: int) -> Row:
 
 
 def _optimise(make: Callable[..., Any], job: Job, method: Designed, seed: int) -> Row:
-    """Trials until the budget is spent; whenever one is the best yet, its loss is trained with."""
+    """As many trials as the budget is for; whenever one is the best yet, its loss is trained with.
+
+    A trial costs the share of the images that it trains on, so their number does not depend on how
+    busy the machine is; what they cost is measured, the median of the trials over that of the
+    ordinary trainings.
+    """
     lab = job.lab(seed)
-    risk = lab.held_out_risk()
+    held_out = lab.recipe.course.plan.held_out
     start = replace(lab.preset(method.start or lab.recipe.start), ridge=RIDGE_FLOOR)
     space = SearchSpace.build(
         start,
         method.parameters,
         method.dictionary or lab.recipe.dictionary,
-        held_out_share=lab.recipe.course.plan.held_out,
+        held_out_share=held_out,
     )
     bounds = [
         (-REACH[name], REACH[name])
         for name, each in space.dictionaries.items()
         for _ in range(each.size)
     ]
-    ordinary: list[float] = []
-    trials, asked = [0.0], 0.0
-    spent, error, tried = [], [], []
+    number = int((BUDGET - 1) / (1 - held_out))
+    ordinary, trials, asked = [], [], 0.0
+    improved, error, tried = [], [], []
     best, design = np.inf, start
-    with make(bounds, _MOST_TRIALS, seed) as optimiser:
-        while not ordinary or sum(trials) + trials[-1] < (BUDGET - 1) * np.median(ordinary):
+    with make(bounds, number, seed) as optimiser:
+        for trial in range(1, number + 1):
             begun = time.perf_counter()
-            alpha = optimiser.ask()
+            candidate = space.design(optimiser.ask())
             asked += time.perf_counter() - begun
             begun = time.perf_counter()
-            candidate = space.design(alpha)
-            logits = lab.held_out_logits(lab.train(candidate, lab.parts[0]))
-            value = float(risk(logits).total)
+            value = _worth(lab, candidate)
             trials.append(time.perf_counter() - begun)
             optimiser.tell(value)
             tried.append(value)
@@ -129,19 +132,28 @@ def _optimise(make: Callable[..., Any], job: Job, method: Designed, seed: int) -
                 begun = time.perf_counter()
                 model = lab.train(candidate)
                 ordinary.append(time.perf_counter() - begun)
-                spent.append(sum(trials))
+                improved.append(trial)
                 error.append(scored(job.data.test, lab.network(model))["balanced"])
                 best, design = value, candidate
-    typical = float(np.median(ordinary))
+    of_a_trial = float(np.median(trials) / np.median(ordinary))
     return {
-        "cost": [each / typical + 1 for each in spent],
+        "cost": [trial * of_a_trial + 1 for trial in improved],
         "error": error,
-        "budget": sum(trials) / typical + 1,
+        "budget": number * of_a_trial + 1,
         "held_out": tried,
-        "ordinary_seconds": typical,
+        "ordinary_seconds": float(np.median(ordinary)),
         "seconds_to_ask": asked,
         "design": values(design),
     }
+
+
+def _worth(lab: ImageLab, design: LossDesign) -> float:
+    """The held-out risk of a network trained with a loss: 1, the largest, where training fails."""
+    try:
+        model = lab.train(design, lab.parts[0])
+    except SearchError:
+        return 1.0
+    return float(lab.held_out_risk()(lab.held_out_logits(model)).total)
 
 
 def run(request: Request, watch: Watch) -> Outcome:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
+from autobalance.errors import DataError
 from autobalance.reproduce.images.drawing import Course, Split, figure3
 from autobalance.reproduce.images.tables import DATASETS
 from autobalance.reproduce.images.work import NAMES, Job, run_rows
@@ -53,6 +54,8 @@ def run(request: Request, watch: Watch) -> Outcome:
     job, seeds = Job.of(request, dataset, watch), request.seeds or 3
     methods = list(dict.fromkeys(panel.method for panel in PANELS))
     rows = run_rows(job, methods, seeds, request.out, request.jobs, watch)
+    if not all(row["course"]["steps"] for row in rows):
+        raise DataError("a loss has not moved once in its search; raise --epochs")
     return Outcome(
         f"figure3_{dataset.replace('-', '_')}",
         f"Figure 3: how the loss moves on {job.data.title}",

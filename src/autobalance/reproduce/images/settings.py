@@ -25,9 +25,10 @@ code at every 30th, which is what both presets do; the hypergradient is ours
 
 ``authors-code`` is what https://github.com/ucr-optml/AutoBalance does differently: rate 0.01 of α,
 five terms of a Neumann series with step 1.0 and double backward, on 10 training and 10 held-out
-batches of 128, the latter drawn uniformly; the network's rate rises over 5 epochs; the search
-starts from plain cross-entropy; 200 epochs of retraining on CIFAR, × 0.1 at 160 and 180, with the
-values of clusters interpolated between their centres.
+batches of 128, the latter drawn uniformly, with the network in training mode and its logits as they
+come; the network's rate rises over 5 epochs; the search starts from plain cross-entropy; 200 epochs
+of retraining on CIFAR, × 0.1 at 160 and 180, with the values of clusters interpolated between their
+centres.
 
 Fashion-MNIST-LT is not in the paper. It is there so that everything runs on a laptop, and its
 settings are this project's (``docs/images.md``).
