@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.page import heads, images, networks
+from benchmarks.page import heads, images, networks, reproductions
 from benchmarks.page.markdown import Record
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,17 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "search_study_cifar10_lt": images.search_study,
     "search_study_cifar10_lt_60_epochs": images.search_study,
     "search_study_fashion_mnist_lt": images.search_study,
+    **dict.fromkeys(
+        (
+            "table3_waterbirds",
+            "table5_waterbirds",
+            "figure2",
+            "lemma1",
+            "lemma2",
+            "theorem1",
+        ),
+        reproductions.section,
+    ),
 }
 
 

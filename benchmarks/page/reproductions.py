@@ -14,7 +14,7 @@ def section(record: Record) -> str:
         rows = [
             bold(line["cells"]) if line["headline"] else line["cells"] for line in each["lines"]
         ]
-        parts += [f"{each['title']}:", table(each["columns"], rows), " ".join(each["notes"])]
+        parts += [f"**{each['title']}**", table(each["columns"], rows), " ".join(each["notes"])]
     checks = [
         f"- {'pass' if check['passed'] else 'FAIL'}: {check['claim']} ({check['found']})"
         for check in record["checks"]
