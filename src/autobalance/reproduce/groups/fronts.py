@@ -95,22 +95,8 @@ class WithDeo:
         return Fitted(head.model.predict, round(head.seconds, 3), {"chosen": dict(head.strengths)})
 
 
-@dataclass(frozen=True)
-class PlainCrossEntropy:
-    """λ = 0 of every regularised loss."""
-
-    key: str = "cross-entropy-lambda-0"
-    name: str = "Cross-entropy"
-    share: float = 0.0
-    kind: str = TUNED
-
-    def fit(self, lab: GroupLab) -> Fitted:
-        """Tune the ridge and train."""
-        head = lab.bench(objective_at(0.0)).train_preset("cross-entropy", self.name)
-        return designed(head, head.seconds)
-
-
-PLAIN = PlainCrossEntropy()
+PLAIN = WithBalanced("cross-entropy-lambda-0", "Cross-entropy", 0.0)
+"""λ = 0 of every regularised loss."""
 
 FRONTS: Mapping[str, str] = MappingProxyType(
     {
