@@ -19,6 +19,8 @@ from autobalance.storage import write_text_atomically
 
 Row = dict[str, Any]
 _MARK = 8
+_TOLD = "told"
+"""What the watch hears of a row when it is done; no figure comes of it."""
 
 
 class KeptRuns:
@@ -135,7 +137,8 @@ def finish(
     for done, line in enumerate(lines, 1):
         watch.say(line)
         watch.stage(f"Run {done} of {len(left)}", done / len(left))
-    return [kept.read(name, unit.seed) for unit in units for name in unit.methods]
+    rows = [kept.read(name, unit.seed) for unit in units for name in unit.methods]
+    return [{name: value for name, value in row.items() if name != _TOLD} for row in rows]
 
 
 def units_of(groups: Sequence[tuple[str, ...]], seeds: int) -> list[Unit]:
@@ -149,4 +152,4 @@ def _do(unit: Unit, kept: KeptRuns, work: Callable[[Unit], Mapping[str, Row]], a
     rows = work(unit)
     for name in unit.methods:
         kept.write(name, unit.seed, rows[name])
-    return "; ".join(f"seed {unit.seed}, {name}: {rows[name]['told']}" for name in unit.methods)
+    return "; ".join(f"seed {unit.seed}, {name}: {rows[name][_TOLD]}" for name in unit.methods)

@@ -45,14 +45,11 @@ def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
             data.deviations,
             tuple(_tables(name, summary, rows)),
             checks=tuple(checks(summary)),
-            rows=[{k: v for k, v in row.items() if k not in _FOR_FILES} for row in rows],
+            rows=[{k: v for k, v in row.items() if k != "predictions"} for row in rows],
             facts={"summary": list(summary.values())},
         )
 
     return Reproduction(name, about, run, (WATERBIRDS,), (SEEDS, "methods"))
-
-
-_FOR_FILES = ("predictions", "told")
 
 
 def checks(summary: Mapping[str, Row]) -> list[Check]:

@@ -177,7 +177,7 @@ def run(request: Request, watch: Watch) -> Outcome:
         (_table(by_key), _published()),
         (_picture(by_key, job.data.title),),
         tuple(_checks(by_key)),
-        rows=[{key: value for key, value in row.items() if key != "told"} for row in rows],
+        rows=rows,
     )
 
 

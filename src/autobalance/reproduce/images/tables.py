@@ -36,7 +36,7 @@ def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
             {**job.conditions, "Seeds": str(repeated)},
             job.deviations,
             (_table(name, dataset, summary),),
-            rows=[{key: value for key, value in row.items() if key != "told"} for row in rows],
+            rows=rows,
             facts={"summary": list(summary.values())},
         )
 

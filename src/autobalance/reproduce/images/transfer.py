@@ -152,7 +152,7 @@ def run(request: Request, watch: Watch) -> Outcome:
                 ),
             ),
         ),
-        rows=[{key: value for key, value in row.items() if key != "told"} for row in rows],
+        rows=rows,
     )
 
 
