@@ -114,7 +114,7 @@ def test_refusals_are_one_sentence(run, tmp_path, arguments, said):
 def test_an_unknown_row_is_named(run, birds, name):
     code, _, err = run("table3", "--data-dir", str(birds), "--methods", f"group-la, {name}")
     assert code == 2
-    assert f"table3 has no row {name!r}; choose among 'cross-entropy'" in err
+    assert f"--methods: there is no {name!r} here; choose among 'cross-entropy'" in err
 
 
 def test_a_folder_that_is_a_file_is_refused_before_anything_is_trained(run, birds, tmp_path):

@@ -115,3 +115,10 @@ def test_logits_of_other_classes_are_named():
 def test_targets_that_are_no_codes_of_the_examples_are_named():
     with pytest.raises(DataError, match=re.escape("give class codes of shape (2,)")):
         LDAMLoss(counts())(torch.zeros(2, 3), torch.tensor([0, 1, 2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int16])
+def test_codes_of_any_integer_type_will_do(dtype):
+    logits, targets = batch()
+    loss = LDAMLoss(counts()).double()
+    assert float(loss(logits, targets.to(dtype))) == float(loss(logits, targets))

@@ -36,6 +36,21 @@ def test_what_it_takes_passes(tmp_path, options):
     a_reproduction().check(Request(tmp_path, data_dir=tmp_path, **options))
 
 
+def test_methods_come_in_the_order_of_those_that_there_are(tmp_path):
+    known = ["a", "b", "c"]
+    assert Request(tmp_path).chosen(known) == known
+    assert Request(tmp_path).chosen(known, ["c"]) == ["c"]
+    assert Request(tmp_path, methods=("c", "a", "c")).chosen(known, ["b"]) == ["a", "c"]
+
+
+@pytest.mark.parametrize("key", ["d", ""])
+def test_an_unknown_method_is_named_with_those_that_there_are(tmp_path, key):
+    with pytest.raises(DataError) as error:
+        Request(tmp_path, methods=("a", key)).chosen(["a", "b"])
+    expected = f"--methods: there is no {key!r} here; choose among 'a', 'b'"
+    assert str(error.value) == expected
+
+
 def test_one_that_makes_its_own_data_needs_no_folder(tmp_path):
     a_reproduction(datasets=()).check(Request(tmp_path))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autobalance.errors import ArtifactError, DataError
-from autobalance.reproduce.runs import KeptRuns, Unit, finish, units_of
+from autobalance.reproduce.runs import KeptRuns, Unit, by_method, finish, units_of
 
 SETTINGS = {"epochs": 3, "data": "abc"}
 
@@ -174,3 +174,11 @@ def test_a_row_that_json_cannot_hold_is_not_kept(kept):
     with pytest.raises(ValueError, match="JSON compliant"):
         kept.write("a", 0, {"error": float("nan")})
     assert not kept.has("a", 0)
+
+
+def test_rows_are_grouped_by_method_and_seed():
+    rows = [{"method": method, "seed": seed} for seed in (1, 0) for method in "ba"]
+    grouped = by_method(rows)
+    assert list(grouped) == ["b", "a"]
+    for method, runs in grouped.items():
+        assert runs == {seed: {"method": method, "seed": seed} for seed in (0, 1)}

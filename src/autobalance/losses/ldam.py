@@ -117,8 +117,9 @@ class LDAMLoss(nn.Module):
         """
         check_class_batch(logits, targets, len(self.margins))
         z = logits.to(torch.promote_types(logits.dtype, self.margins.dtype))
-        own = targets[:, None] == torch.arange(z.shape[1], device=z.device)
-        return F.cross_entropy(self.scale * (z - self.margins * own), targets, self.weight.to(z))
+        codes = targets.long()
+        own = codes[:, None] == torch.arange(z.shape[1], device=z.device)
+        return F.cross_entropy(self.scale * (z - self.margins * own), codes, self.weight.to(z))
 
     def extra_repr(self) -> str:
         """Options, for ``print``."""

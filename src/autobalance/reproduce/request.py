@@ -14,7 +14,7 @@ from autobalance.runs.watch import Watch
 PAPER, AUTHORS_CODE = "paper", "authors-code"
 PRESETS = (PAPER, AUTHORS_CODE)
 SEEDS = "seeds"
-TRAINING_OPTIONS = ("methods", "epochs", "device", "preset", "model")
+TRAINING_OPTIONS = ("epochs", "device", "preset", "model")
 """Options of reproductions that train networks."""
 
 
@@ -63,6 +63,26 @@ class Request:
         named = ("methods", "epochs", "model", "device", SEEDS)
         found = {name for name in named if getattr(self, name) is not None}
         return found | ({"preset"} if self.preset != PAPER else set())
+
+    def chosen(self, known: Sequence[str], default: Sequence[str] | None = None) -> list[str]:
+        """The methods asked for, in the order of those that are ``known``.
+
+        Without any, ``default``, and without that all of them.
+
+        Raises
+        ------
+        DataError
+            If one is unknown.
+        """
+        if self.methods is None:
+            return list(known if default is None else default)
+        unknown = [key for key in self.methods if key not in known]
+        if unknown:
+            raise DataError(
+                f"--methods: there is no {unknown[0]!r} here; choose among "
+                f"{listing(list(known), 40)}"
+            )
+        return [key for key in known if key in self.methods]
 
     def command(self, name: str) -> list[str]:
         """What makes the reproduction ``name`` with this request, after ``autobalance``."""

@@ -141,6 +141,14 @@ def finish(
     return [{name: value for name, value in row.items() if name != _TOLD} for row in rows]
 
 
+def by_method(rows: Iterable[Row]) -> dict[str, dict[int, Row]]:
+    """The rows of each method by their seed."""
+    found: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        found.setdefault(row["method"], {})[row["seed"]] = row
+    return found
+
+
 def units_of(groups: Sequence[tuple[str, ...]], seeds: int) -> list[Unit]:
     """All groups of methods for the first seed, then for the next: a table is whole early."""
     return [Unit(methods, seed) for seed in range(seeds) for methods in groups]

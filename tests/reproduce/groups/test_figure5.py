@@ -133,4 +133,6 @@ def test_the_picture_is_drawn_for_wide_and_narrow_screens(outcome_of):
 def test_an_unknown_front_is_named(outcome_of):
     with pytest.raises(DataError) as error:
         outcome_of(("deo", "madao"))
-    assert str(error.value).startswith("figure5 has no front 'madao'; choose among 'autobalance', ")
+    assert str(error.value).startswith(
+        "--methods: there is no 'madao' here; choose among 'autobalance', "
+    )

@@ -255,7 +255,7 @@ def test_the_table_has_what_is_spent_in_trials_and_what_is_not():
 
 
 def test_an_unknown_run_is_refused_with_all_that_there_are(asked, watch):
-    with pytest.raises(DataError, match="cost has no run 'tpe'; choose among") as caught:
+    with pytest.raises(DataError, match="there is no 'tpe' here; choose among") as caught:
         REPRODUCTION.run(asked(dataset=FASHION_MNIST_LT, methods=("tpe",)), watch)
     assert all(key in str(caught.value) for key in keys())
 

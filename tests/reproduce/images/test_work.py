@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from autobalance.errors import DataError
 from autobalance.reproduce.images import work
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.rows import CROSS_ENTROPY, LOGIT_ADJUSTED, METHODS
@@ -20,7 +19,6 @@ from autobalance.reproduce.images.work import (
     NAMES,
     Job,
     Rows,
-    chosen,
     run_rows,
     scored,
 )
@@ -56,17 +54,6 @@ def rows(job, keys, tmp_path, seeds=1):
 def test_every_key_leads_to_its_method():
     assert list(BY_KEY) == list(NAMES) == list(KINDS)
     assert all(BY_KEY[key] is method for method in METHODS for key in method.names)
-
-
-def test_rows_are_chosen_in_the_order_of_the_table():
-    assert chosen(None, ["a", "b"]) == ["a", "b"]
-    assert chosen(("ldam", CROSS_ENTROPY, "ldam"), ["a"]) == [CROSS_ENTROPY, "ldam"]
-
-
-def test_an_unknown_row_is_refused_with_all_that_there_are():
-    with pytest.raises(DataError, match="there is no row 'ladm'; choose among") as caught:
-        chosen((CROSS_ENTROPY, "ladm"), [])
-    assert all(key in str(caught.value) for key in NAMES)
 
 
 def test_a_score_is_the_mean_of_the_class_errors():

@@ -68,9 +68,13 @@ def test_the_rate_the_excess_and_the_bound(dimension, objectives):
     assert 0 <= finding.share <= 1
     assert finding.above_bound == 0
     rows = list(finding.rows())
-    assert len(rows) == finding.deviation.size
+    assert len(rows) == 2 * len(SIZES)
+    assert [row["n"] for row in rows[::2]] == list(SIZES)
+    of_seed_1 = finding.deviation[-1, DRAWS:]
     assert rows[-1]["seed"] == 1
-    assert rows[-1]["draw"] == DRAWS - 1
+    assert rows[-1]["deviation"] == pytest.approx(of_seed_1.mean())
+    assert rows[-1]["largest_deviation"] == of_seed_1.max()
+    assert max(row["largest_share"] for row in rows) == finding.share
     json.dumps(rows, allow_nan=False)
 
 

@@ -7,8 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from autobalance.data.wording import listing
-from autobalance.errors import DataError
 from autobalance.reproduce.groups.data import WATERBIRDS
 from autobalance.reproduce.groups.drawing import Front, fronts_figure
 from autobalance.reproduce.groups.fronts import FRONTS, LAMBDAS, PLAIN, methods_of
@@ -35,7 +33,7 @@ _DEFAULT_SEEDS = 3
 
 def run(request: Request, watch: Watch) -> Outcome:
     """Train everything over λ and compare the fronts."""
-    keys = _chosen(request.methods)
+    keys = request.chosen(list(FRONTS))
     seeds = request.seeds or _DEFAULT_SEEDS
     methods = {key: methods_of(key) for key in keys}
     fitted = (method.key for each in methods.values() for method in each.values())
@@ -84,17 +82,6 @@ _KEPT = ("seed", "standard", "balanced", "deo", "worst", "seconds")
 REPRODUCTION = Reproduction(
     "figure5", "fronts of accuracy and fairness", run, (WATERBIRDS,), (SEEDS, "methods")
 )
-
-
-def _chosen(methods: Sequence[str] | None) -> list[str]:
-    if methods is None:
-        return list(FRONTS)
-    unknown = [key for key in methods if key not in FRONTS]
-    if unknown:
-        raise DataError(
-            f"figure5 has no front {unknown[0]!r}; choose among {listing(list(FRONTS), 10)}"
-        )
-    return [key for key in FRONTS if key in methods]
 
 
 _Points = Mapping[str, Mapping[float, Sequence[Row]]]

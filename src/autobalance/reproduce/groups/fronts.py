@@ -29,13 +29,18 @@ def objective_at(share: float) -> str:
 
 
 @dataclass(frozen=True)
-class WithBalanced:
-    """(1 − λ)·CE + λ·CE_bal^G, which is a weighted cross-entropy; the ridge is tuned."""
+class Regularised:
+    """What the regularised losses at one λ, their ``share``, have in common."""
 
     key: str
     name: str
     share: float
     kind: str = TUNED
+
+
+@dataclass(frozen=True)
+class WithBalanced(Regularised):
+    """(1 − λ)·CE + λ·CE_bal^G, which is a weighted cross-entropy; the ridge is tuned."""
 
     def fit(self, lab: GroupLab) -> Fitted:
         """Tune the ridge and train."""
@@ -48,7 +53,7 @@ class WithBalanced:
 
 
 @dataclass(frozen=True)
-class WithGroupLA:
+class WithGroupLA(Regularised):
     """(1 − λ)·CE + λ·Group-LA, a sum of two losses of the family; the ridge is tuned.
 
     Every example is there twice, once in its group and once in a copy of that group. With the
@@ -56,11 +61,6 @@ class WithGroupLA:
     together is the sum. A head says the same of an example and its copy, so the objective, in which
     the copies' cells stand beside the cells, is what it was.
     """
-
-    key: str
-    name: str
-    share: float
-    kind: str = TUNED
 
     def fit(self, lab: GroupLab) -> Fitted:
         """Tune the ridge and train."""
@@ -79,13 +79,8 @@ class WithGroupLA:
 
 
 @dataclass(frozen=True)
-class WithDeo:
+class WithDeo(Regularised):
     """(1 − λ)·CE + λ·CE_deo; the ridge is tuned."""
-
-    key: str
-    name: str
-    share: float
-    kind: str = TUNED
 
     def fit(self, lab: GroupLab) -> Fitted:
         """Tune the ridge and train."""

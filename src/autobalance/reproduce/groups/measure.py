@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -12,9 +11,8 @@ from numpy import ndarray
 from autobalance.counts import Counts
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.reproduce.outcome import mean_and_error
+from autobalance.reproduce.runs import Row, by_method
 from autobalance.reproduce.sealed import Sealed
-
-Row = dict[str, Any]
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -74,12 +72,10 @@ def summarised(
     compared
         The methods that take part in comparisons.
     """
-    by_method: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_method.setdefault(row["method"], {})[row["seed"]] = row
-    reference = by_method.get(headline, {})
+    grouped = by_method(rows)
+    reference = grouped.get(headline, {})
     summary = {}
-    for method, runs in by_method.items():
+    for method, runs in grouped.items():
         entry: Row = {"method": method, "seeds": len(runs)}
         for metric in METRICS:
             value, error = mean_and_error([run[metric] for run in runs.values()])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from autobalance.baselines.dfr import dfr
 from autobalance.baselines.group_dro import group_dro
 from autobalance.baselines.group_vs_dro import group_vs_dro
-from autobalance.data.wording import listing
-from autobalance.errors import DataError
 from autobalance.reproduce.fitted import PUBLISHED
 from autobalance.reproduce.groups.methods import (
     BLEND,
@@ -94,18 +92,6 @@ PUBLISHED_AS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 blend the other way round, so each has the blend that it prints."""
 
 
-def rows_of(table: str, methods: Sequence[str] | None) -> list[str]:
-    """Keys of the rows of a table that are asked for, by default all, in order.
-
-    Raises
-    ------
-    DataError
-        If one is unknown.
-    """
-    own = [key for key in METHODS if key in PUBLISHED_AS[table] or key in _OTHERS]
-    if methods is None:
-        return own
-    unknown = [key for key in methods if key not in own]
-    if unknown:
-        raise DataError(f"{table} has no row {unknown[0]!r}; choose among {listing(own, 40)}")
-    return [key for key in own if key in methods]
+def rows_of(table: str) -> list[str]:
+    """Keys of the rows of a table, in order."""
+    return [key for key in METHODS if key in PUBLISHED_AS[table] or key in _OTHERS]

@@ -25,7 +25,7 @@ LIMIT_FOR_DEO = 13.0
 
 def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
     def run(request: Request, watch: Watch) -> Outcome:
-        keys, repeated = rows_of(name, request.methods), request.seeds or seeds
+        keys, repeated = request.chosen(rows_of(name)), request.seeds or seeds
         data = read(request)
         rows = run_heads(request, keys, repeated, watch)
         compared = [key for key in keys if METHODS[key].kind != PEEKING]

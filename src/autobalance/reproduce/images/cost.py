@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from autobalance.data.wording import listing
 from autobalance.design import LossDesign
-from autobalance.errors import DataError, SearchError
+from autobalance.errors import SearchError
 from autobalance.reproduce.images.drawing import Curve, cost_figure
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import Designed, values
@@ -160,7 +159,7 @@ def run(request: Request, watch: Watch) -> Outcome:
     """Search and optimise in each space."""
     dataset = request.dataset or DATASETS[0]
     job, seeds = Job.of(request, dataset, watch), request.seeds or 3
-    every = keys() if request.methods is None else _chosen(request.methods)
+    every = request.chosen(keys())
     kept = job.kept(request.out, "cost")
     units = units_of([(key,) for key in every], seeds)
     rows = finish(units, kept, Optimisations(job), request.jobs, watch)
@@ -186,15 +185,8 @@ REPRODUCTION = Reproduction(
     "error against cost, with Optuna and SMAC3",
     run,
     DATASETS,
-    (SEEDS, *TRAINING_OPTIONS),
+    (SEEDS, "methods", *TRAINING_OPTIONS),
 )
-
-
-def _chosen(methods: Sequence[str]) -> list[str]:
-    unknown = [key for key in methods if key not in keys()]
-    if unknown:
-        raise DataError(f"cost has no run {unknown[0]!r}; choose among {listing(keys(), 10)}")
-    return [key for key in keys() if key in methods]
 
 
 def _name(key: str) -> str:

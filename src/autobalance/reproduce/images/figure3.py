@@ -26,7 +26,7 @@ from autobalance.reproduce.outcome import (
     mean_and_error,
     with_error,
 )
-from autobalance.reproduce.request import SEEDS, Reproduction, Request
+from autobalance.reproduce.request import SEEDS, TRAINING_OPTIONS, Reproduction, Request
 from autobalance.reproduce.runs import Row
 from autobalance.runs.watch import Watch
 
@@ -75,7 +75,7 @@ REPRODUCTION = Reproduction(
     "the course of l and δ",
     run,
     DATASETS,
-    (SEEDS, "epochs", "model", "device", "preset"),
+    (SEEDS, *TRAINING_OPTIONS),
 )
 
 

@@ -28,7 +28,7 @@ from autobalance.reproduce.outcome import (
     mean_and_error,
     with_error,
 )
-from autobalance.reproduce.request import SEEDS, Reproduction, Request
+from autobalance.reproduce.request import SEEDS, TRAINING_OPTIONS, Reproduction, Request
 from autobalance.reproduce.runs import Row, Unit, finish, units_of
 from autobalance.runs.watch import Watch
 from autobalance.training.loop import Epoch, predict_logits
@@ -134,7 +134,7 @@ REPRODUCTION = Reproduction(
     "errors over the epochs of a search",
     run,
     DATASETS,
-    (SEEDS, "epochs", "model", "device", "preset"),
+    (SEEDS, *TRAINING_OPTIONS),
 )
 
 

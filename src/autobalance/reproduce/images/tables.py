@@ -9,11 +9,11 @@ import numpy as np
 
 from autobalance.reproduce.images.rows import HEADLINE
 from autobalance.reproduce.images.settings import RECIPES
-from autobalance.reproduce.images.work import KINDS, NAMES, Job, chosen, run_rows
+from autobalance.reproduce.images.work import KINDS, NAMES, Job, run_rows
 from autobalance.reproduce.outcome import Line, Outcome, Table, mean_and_error, with_error
 from autobalance.reproduce.published import published_text
 from autobalance.reproduce.request import PAPER, SEEDS, TRAINING_OPTIONS, Reproduction, Request
-from autobalance.reproduce.runs import Row
+from autobalance.reproduce.runs import Row, by_method
 from autobalance.runs.watch import Watch
 
 DATASETS = tuple(RECIPES[PAPER])
@@ -26,7 +26,7 @@ def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
     def run(request: Request, watch: Watch) -> Outcome:
         dataset = request.dataset or DATASETS[0]
         job = Job.of(request, dataset, watch)
-        keys = chosen(request.methods, _DEFAULT)
+        keys = request.chosen(list(NAMES), _DEFAULT)
         repeated = request.seeds or seeds
         rows = run_rows(job, keys, repeated, request.out, request.jobs, watch)
         summary = summarised(rows)
@@ -40,7 +40,7 @@ def _reproduction(name: str, about: str, seeds: int) -> Reproduction:
             facts={"summary": list(summary.values())},
         )
 
-    return Reproduction(name, about, run, DATASETS, (SEEDS, *TRAINING_OPTIONS))
+    return Reproduction(name, about, run, DATASETS, (SEEDS, "methods", *TRAINING_OPTIONS))
 
 
 def summarised(rows: Sequence[Row]) -> dict[str, Row]:
@@ -49,12 +49,10 @@ def summarised(rows: Sequence[Row]) -> dict[str, Row]:
     A difference is how much larger a method's balanced error is than the headline's, in points: its
     mean over the seeds that both have, and its standard error.
     """
-    by_method: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_method.setdefault(row["method"], {})[row["seed"]] = row
-    headline = by_method.get(HEADLINE, {})
+    grouped = by_method(rows)
+    headline = grouped.get(HEADLINE, {})
     summary = {}
-    for method, runs in by_method.items():
+    for method, runs in grouped.items():
         balanced, error = mean_and_error([run["balanced"] for run in runs.values()])
         entry: dict[str, Any] = {
             "method": method,

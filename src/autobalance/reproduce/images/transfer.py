@@ -28,8 +28,8 @@ from autobalance.reproduce.images.settings import (
 from autobalance.reproduce.images.tables import DATASETS
 from autobalance.reproduce.images.work import NAMES, Job, run_rows, scored
 from autobalance.reproduce.outcome import Line, Outcome, Table, mean_and_error, with_error
-from autobalance.reproduce.request import PAPER, SEEDS, Reproduction, Request
-from autobalance.reproduce.runs import KeptRuns, Row, Unit, finish, units_of
+from autobalance.reproduce.request import PAPER, SEEDS, TRAINING_OPTIONS, Reproduction, Request
+from autobalance.reproduce.runs import KeptRuns, Row, Unit, by_method, finish, units_of
 from autobalance.runs.watch import Watch
 
 DESIGNS = (HEADLINE, DEFAULT)
@@ -161,7 +161,7 @@ REPRODUCTION = Reproduction(
     "designs retrained elsewhere",
     run,
     DATASETS,
-    (SEEDS, "epochs", "model", "device", "preset"),
+    (SEEDS, *TRAINING_OPTIONS),
 )
 
 
@@ -188,8 +188,8 @@ def _targets(source: Job, request: Request) -> dict[str, Job]:
 
 def _lines(name: str, rows: Sequence[Row]) -> list[Line]:
     errors = {
-        key: {row["seed"]: row["balanced"] for row in rows if row["method"] == key}
-        for key in dict.fromkeys(row["method"] for row in rows)
+        key: {seed: row["balanced"] for seed, row in runs.items()}
+        for key, runs in by_method(rows).items()
     }
     plain = errors[LOGIT_ADJUSTED]
     lines = [Line((name, NAMES[LOGIT_ADJUSTED], with_error(*_mean(plain.values())), "", ""))]

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from autobalance import __version__
-from autobalance.data.wording import listing
-from autobalance.errors import DataError
 from autobalance.reproduce.images.data import LongTailed, read_long_tailed
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import Method
@@ -147,22 +145,6 @@ def run_rows(
     groups = dict.fromkeys(tuple(BY_KEY[key].names) for key in keys)
     rows = finish(units_of(list(groups), seeds), job.kept(out), Rows(job), jobs, watch)
     return [row for row in rows if row["method"] in keys]
-
-
-def chosen(methods: Sequence[str] | None, default: Sequence[str]) -> list[str]:
-    """Keys of the rows asked for, in the order of the table.
-
-    Raises
-    ------
-    DataError
-        If one is unknown.
-    """
-    if methods is None:
-        return list(default)
-    unknown = [key for key in methods if key not in BY_KEY]
-    if unknown:
-        raise DataError(f"there is no row {unknown[0]!r}; choose among {listing(list(BY_KEY), 40)}")
-    return [key for key in BY_KEY if key in methods]
 
 
 @lru_cache(maxsize=1)

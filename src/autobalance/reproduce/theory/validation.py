@@ -67,17 +67,19 @@ class Finding:
         return float((self.deviation > limits).mean(1).max())
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """Every draw as plain values."""
+        """For each size and world what its draws gave, as plain values."""
         for size, deviations, excesses in zip(SIZES, self.deviation, self.excess, strict=True):
-            for draw, (deviation, excess) in enumerate(zip(deviations, excesses, strict=True)):
+            worlds = zip(deviations.reshape(-1, DRAWS), excesses.reshape(-1, DRAWS), strict=True)
+            for seed, (deviation, excess) in enumerate(worlds):
                 yield {
                     "h": self.dimension,
                     "R": self.objectives,
                     "n": size,
-                    "seed": draw // DRAWS,
-                    "draw": draw % DRAWS,
-                    "deviation": float(deviation),
-                    "excess": float(excess),
+                    "seed": seed,
+                    "deviation": float(deviation.mean()),
+                    "largest_deviation": float(deviation.max()),
+                    "excess": float(excess.mean()),
+                    "largest_share": float((excess / (2 * deviation)).max()),
                 }
 
 
