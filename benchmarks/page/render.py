@@ -38,9 +38,13 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "search_study_fashion_mnist_lt": images.search_study,
     **dict.fromkeys(
         (
+            "table1_fashion_mnist_lt",
             "table3_waterbirds",
             "table5_waterbirds",
             "figure2",
+            "figure3_fashion_mnist_lt",
+            "figure4_fashion_mnist_lt",
+            "figure5_waterbirds",
             "lemma1",
             "lemma2",
             "theorem1",

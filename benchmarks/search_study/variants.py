@@ -47,11 +47,22 @@ class Variant(Protocol):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A closed form."""
+    """A closed form.
+
+    Parameters
+    ----------
+    question, name
+        What it asks, and what it is called.
+    design
+        Its loss.
+    exponent
+        Of classes' sizes, where classes are not drawn as they are.
+    """
 
     question: str
     name: str
     design: Callable[[Lab], LossDesign]
+    exponent: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -174,18 +185,24 @@ class OnFeatures:
 def run(variant: Variant, lab: Lab) -> list[Row]:
     """Search, then train on everything with what was found; the seconds are those of the search."""
     started = time.perf_counter()
+    exponent = variant.exponent if isinstance(variant, Fixed) else None
     designs = variant.designs(lab)
     seconds = time.perf_counter() - started
     return [
         {
             "question": variant.question,
             "variant": name,
-            **lab.score(lab.network(lab.train(design))),
+            **lab.score(lab.network(lab.train(design, exponent=exponent))),
             "search_seconds": round(seconds, 1),
             "design": values(design),
         }
         for name, design in designs.items()
     ]
+
+
+def unweighted(design: LossDesign) -> LossDesign:
+    """The same loss with all weights 1."""
+    return replace(design, weight=np.ones_like(design.weight))
 
 
 def mean_alpha(search: OnlineSearch) -> Float[ndarray, "A"]:
@@ -227,6 +244,7 @@ WHAT, SHARED, RATE = "what is searched", "which classes share a value", "rate an
 BATCH, WHEN, AVERAGE = "held-out batch", "start of the search", "averaging α"
 PULL, SIGMA, LOSS = "pull towards the start", "parametrisation of δ", "held-out loss"
 FOLDS, FEATURES, CLOSED = "held-out data", "another search", "closed forms"
+DRAWN = "classes drawn more often in the place of weights"
 ADDITIVE, BOTH = ("additive",), ("additive", "multiplicative")
 
 VARIANTS: tuple[Variant, ...] = (
@@ -238,7 +256,16 @@ VARIANTS: tuple[Variant, ...] = (
             f"w ∝ π^-{share:g}, l = {1 - share:g} log π",
             lambda lab, share=share: lab.preset("weighted-adjustment", share=share),
         )
-        for share in (0.15, 0.3, 0.5)
+        for share in (0.15, 0.3, 0.5, 1.0)
+    ),
+    *(
+        Fixed(
+            DRAWN,
+            f"drawn by π^{1 - share:g}, l = {1 - share:g} log π",
+            lambda lab, share=share: unweighted(lab.preset("weighted-adjustment", share=share)),
+            exponent=1 - share,
+        )
+        for share in (0.15, 0.3, 0.5, 0.75, 1.0)
     ),
     _searched(WHAT, "w, l & Δ (the base below)", averaged="mean α of the last half of the moves"),
     _searched(WHAT, "l & Δ", parameters=BOTH),

@@ -30,18 +30,21 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """A figure with axes of this height for each heading, and a quiet grid in each.
 
-    On wide screens they stand in so many columns, by default all in one line.
+    On wide screens they stand in so many columns, by default all in one line; the first one takes
+    up what the others leave of its line.
     """
     columns = 1 if width < NARROW else columns or len(headings)
     block = _TOP + height + _BOTTOM
-    total = block * -(-len(headings) // columns)
+    lines = -(-len(headings) // columns)
+    total = block * lines
     figure = new_figure(width, total)
     share = width / columns
-    across = share - _LEFT - _RIGHT
+    spare = lines * columns - len(headings)
     drawn = []
     for index, heading in enumerate(headings):
-        line, column = divmod(index, columns)
+        line, column = divmod(index + spare if index else 0, columns)
         bottom = total - (line + 1) * block + _BOTTOM
+        across = share * (1 if index else 1 + spare) - _LEFT - _RIGHT
         axes = add_axes(figure, column * share + _LEFT, bottom, across, height)
         axes.grid(color=PALETTE["rule"], linewidth=0.8)
         entitle(axes, heading)

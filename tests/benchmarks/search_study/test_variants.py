@@ -11,6 +11,7 @@ from autobalance.space import SearchSpace
 from autobalance.training.pipeline import add_search
 from benchmarks.long_tail.methods import designed, plan
 from benchmarks.search_study.variants import (
+    DRAWN,
     VARIANTS,
     CrossFitted,
     Foreseeing,
@@ -33,6 +34,27 @@ def test_names_are_distinct_and_searches_can_be_built(lab):
             start = replace(lab.preset(how.start), ridge=0.1)
             parametrisation = how.course.parametrisation
             SearchSpace.build(start, how.parameters, how.dictionary, parametrisation)
+
+
+def test_classes_are_drawn_more_often_in_the_place_of_weights(lab, monkeypatch):
+    trained = []
+    train = type(lab).train
+
+    def noted(own, loss, *others, **options):
+        trained.append((loss, options["exponent"]))
+        return train(own, loss, *others, **options)
+
+    monkeypatch.setattr(type(lab), "train", noted)
+    drawn = [variant for variant in VARIANTS if variant.question == DRAWN]
+    for variant in drawn:
+        run(variant, lab)
+    prior = np.log(lab.counts.frequencies)
+    for (loss, exponent), share in zip(trained, (0.15, 0.3, 0.5, 0.75, 1.0), strict=True):
+        assert (loss.weight == 1).all()
+        assert exponent == pytest.approx(1 - share)
+        assert loss.additive - (1 - share) * prior == pytest.approx(
+            np.full_like(prior, (loss.additive - (1 - share) * prior)[0, 0])
+        )
 
 
 def test_the_mean_is_of_the_same_search(lab):

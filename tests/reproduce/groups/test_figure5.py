@@ -9,6 +9,7 @@ import autobalance.reproduce.groups.figure5 as module
 import autobalance.reproduce.groups.fronts as fronts_module
 from autobalance.baselines.ce_deo import STRENGTHS
 from autobalance.errors import DataError
+from autobalance.reproduce.groups.drawing import Front, fronts_figure
 from autobalance.reproduce.groups.figure5 import PANELS, REPRODUCTION
 from autobalance.reproduce.groups.fronts import FRONTS
 from autobalance.reproduce.hypervolume import hypervolume
@@ -51,7 +52,7 @@ def points_of(outcome, front, seed, metric):
 def test_all_fronts(outcome_of):
     outcome = outcome_of(seeds=1)
     assert outcome.name == "figure5_waterbirds"
-    assert outcome.conditions["λ"] == "0, 0.5, 0.9"
+    assert outcome.conditions["Values of λ"] == "0, 0.5, 0.9"
     assert len(outcome.rows) == len(FRONTS) * 3
     assert {row["lambda"] for row in outcome.rows} == {0, *TWO}
     (plain,) = [row for row in outcome.rows if (row["method"], row["lambda"]) == ("deo", 0)]
@@ -128,6 +129,20 @@ def test_the_picture_is_drawn_for_wide_and_narrow_screens(outcome_of):
     assert sizes[0][0] > sizes[1][0]
     assert sizes[0][1] < sizes[1][1]
     assert png(picture).startswith(b"\x89PNG")
+
+
+def test_a_panel_ends_at_plain_cross_entropy_and_says_what_lies_above():
+    fronts = [
+        Front("ours", {"deo": [(3.0, 20.0), (5.0, 10.0)]}, True),
+        Front("theirs", {"deo": [(3.0, 20.0), (21.0, 46.4), (22.0, 50.3)]}, False),
+    ]
+    (axes,) = fronts_figure(fronts, {"deo": "DEO"}, {"deo": 20.0}, 760).axes
+    bottom, top = axes.get_ylim()
+    assert 9 < bottom < 10
+    assert 20 < top < 21
+    assert [text.get_text() for text in axes.texts] == ["2 dots above, up to 50%"]
+    (axes,) = fronts_figure(fronts[:1], {"deo": "DEO"}, {"deo": 20.0}, 760).axes
+    assert len(axes.texts) == 0
 
 
 def test_an_unknown_front_is_named(outcome_of):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from autobalance.report.figures.canvas import (
     NARROW,
@@ -20,6 +20,7 @@ from autobalance.report.figures.canvas import (
 )
 from autobalance.report.svg import PALETTE
 from autobalance.reproduce.hypervolume import Point, front
+from autobalance.reproduce.panels import write
 
 _PERCENT = FuncFormatter(lambda value, _: f"{value:g}%")
 _STYLES = (("accent", "o"), ("before", "s"), ("other", "D"), ("muted", "^"))
@@ -44,8 +45,13 @@ class Front:
     headline: bool
 
 
-def fronts_figure(fronts: Sequence[Front], panels: Mapping[str, str], width: int) -> Figure:
-    """A panel for each metric, side by side or, where that is narrow, below each other."""
+def fronts_figure(
+    fronts: Sequence[Front], panels: Mapping[str, str], ceilings: Mapping[str, float], width: int
+) -> Figure:
+    """A panel for each metric, side by side or, where that is narrow, below each other.
+
+    A panel ends just above its ceiling, and says how many dots lie above.
+    """
     top, height, bottom, left, gap = 30.0, 250.0, 46.0, 52.0, 62.0
     columns = 1 if width < NARROW else len(panels)
     legend = 22.0 * (len(fronts) if columns == 1 else (len(fronts) + 1) // 2) + 6
@@ -64,6 +70,7 @@ def fronts_figure(fronts: Sequence[Front], panels: Mapping[str, str], width: int
             height,
         )
         _draw(axes, fronts, metric, title)
+        _end_at(axes, [y for each in fronts for _, y in each.points[metric]], ceilings[metric])
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -102,7 +109,21 @@ def _draw(axes: Axes, fronts: Sequence[Front], metric: str, title: str) -> None:
             label=each.name,
             zorder=order,
         )
+    axes.set_xscale("log")  # most losses lie close together, and some far off
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(6, steps=STEPS))
         axis.set_major_formatter(_PERCENT)
     name_axis(axes, "standard error, cells weighted as in training")
+
+
+def _end_at(axes: Axes, values: Sequence[float], ceiling: float) -> None:
+    shown = [value for value in values if value <= ceiling]
+    margin = 0.06 * (ceiling - min(shown))
+    above = [value for value in values if value > ceiling + margin]
+    axes.set_ylim(min(shown) - margin, ceiling + margin)
+    if above:
+        dots = f"{len(above)} dot{'s' if len(above) > 1 else ''}"
+        text = f"{dots} above, up to {max(above):.0f}%"
+        write(axes, text, (0.98, 0.94), PALETTE["muted"], align="right", of="axes fraction")

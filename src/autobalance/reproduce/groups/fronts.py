@@ -18,9 +18,10 @@ from autobalance.reproduce.groups.lab import GroupLab
 from autobalance.reproduce.groups.methods import Exact, Method, designed
 from autobalance.space import SearchSpace
 
-LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
+LAMBDAS = (0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 """At 0 all regularised losses are cross-entropy, and at 1 a head that always says the same is a
-minimum of CE_deo."""
+minimum of CE_deo. Where a front begins DEO is many times the standard error, so that its first
+values are small."""
 
 
 def objective_at(share: float) -> str:

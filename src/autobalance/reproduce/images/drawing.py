@@ -33,10 +33,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Course:
-    """How the values of clusters move: shape (points, clusters), over epochs."""
+    """How the values of clusters, shape (points, clusters), move over epochs."""
 
     title: str
-    sign: str
+    label: str
     epochs: Sequence[float]
     values: Float[ndarray, "M C"]
 
@@ -72,7 +72,7 @@ def figure3(split: Split, courses: Sequence[Course], width: int) -> Figure:
             each.plot(course.epochs, values, color=colour, linewidth=1.6)
         each.yaxis.set_major_formatter(_NUMBER)
         _tick(each)
-        name_axes(each, "epoch of the search", course.sign)
+        name_axes(each, "epoch of the search", course.label)
     return figure
 
 

@@ -129,7 +129,7 @@ def _picture(job: Job, rows: Sequence[Row]) -> Picture:
     courses = [
         Course(
             f"{_title(panel)}",
-            panel.sign,
+            f"{panel.values} {panel.sign}",
             [
                 step / _of(panel, first)[0]["course"]["steps_per_epoch"]
                 for step in row["course"]["steps"]
