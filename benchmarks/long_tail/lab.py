@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +57,16 @@ class Lab(ImageLab):
     def __init__(self, case: Case, data: Data, recipe: Recipe, seed: int) -> None:
         super().__init__(data.train, recipe.on(case), seed, recipe.device)
         self.scored = Examples.coded(data.test_images, data.test_y).to(self.device)
+
+    def drawing(self) -> Lab:
+        """The same lab with weights that draw examples and do not multiply, in searches, too."""
+        other, recipe = copy(self), self.recipe
+        other.recipe = replace(
+            recipe,
+            searching=replace(recipe.searching, weights="draw"),
+            retraining=replace(recipe.retraining, weights="draw"),
+        )
+        return other
 
     def folds(self, number: int) -> list[tuple[Int[Tensor, "M"], Int[Tensor, "H"]]]:
         """Parts to train on and to hold out, for folds that together hold out everything."""

@@ -16,6 +16,7 @@ from autobalance.reproduce.images.methods import (
     CrossEntropyAndPostHoc,
     Designed,
     Row,
+    Start,
     TunedForm,
 )
 from autobalance.reproduce.images.methods import Method as FittedMethod
@@ -72,7 +73,7 @@ def _facts(fitted: Fitted) -> dict[str, Any]:
 def designed(
     name: str,
     *parameters: str,
-    start: str = "logit-adjustment",
+    start: Start = "logit-adjustment",
     dictionary: str = "auto",
     **course: Any,
 ) -> Designed:

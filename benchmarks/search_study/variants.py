@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from autobalance.design import LossDesign
 from autobalance.estimators import AutoBalanceClassifier
+from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import Designed, values
 from autobalance.reproduce.images.settings import Upper
 from autobalance.search.online import OnlineSearch
@@ -30,6 +32,7 @@ _STARTED = "logit-adjustment"
 _LOSS = ("weight", "additive", "multiplicative")
 _MOVES = 40
 _FOLDS = 3
+DRAWN = "weights that draw and do not multiply"
 
 
 class Variant(Protocol):
@@ -47,22 +50,11 @@ class Variant(Protocol):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A closed form.
-
-    Parameters
-    ----------
-    question, name
-        What it asks, and what it is called.
-    design
-        Its loss.
-    exponent
-        Of classes' sizes, where classes are not drawn as they are.
-    """
+    """A closed form."""
 
     question: str
     name: str
     design: Callable[[Lab], LossDesign]
-    exponent: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +97,24 @@ class Searched:
         if self.averaged:
             found[self.averaged] = search.space.design(mean_alpha(search))
         return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Another variant, with weights that draw examples and do not multiply."""
+
+    variant: Fixed | Searched
+    question: str = DRAWN
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The other's, marked."""
+        return tuple(f"{name}, drawn" for name in self.variant.names)
+
+    def designs(self, lab: Lab) -> dict[str, LossDesign]:
+        """The other's, in a lab that draws."""
+        found = self.variant.designs(lab)
+        return {f"{name}, drawn": design for name, design in found.items()}
 
 
 @dataclass(frozen=True)
@@ -185,24 +195,20 @@ class OnFeatures:
 def run(variant: Variant, lab: Lab) -> list[Row]:
     """Search, then train on everything with what was found; the seconds are those of the search."""
     started = time.perf_counter()
-    exponent = variant.exponent if isinstance(variant, Fixed) else None
+    if isinstance(variant, Drawn):
+        lab = lab.drawing()
     designs = variant.designs(lab)
     seconds = time.perf_counter() - started
     return [
         {
             "question": variant.question,
             "variant": name,
-            **lab.score(lab.network(lab.train(design, exponent=exponent))),
+            **lab.score(lab.network(lab.train(design))),
             "search_seconds": round(seconds, 1),
             "design": values(design),
         }
         for name, design in designs.items()
     ]
-
-
-def unweighted(design: LossDesign) -> LossDesign:
-    """The same loss with all weights 1."""
-    return replace(design, weight=np.ones_like(design.weight))
 
 
 def mean_alpha(search: OnlineSearch) -> Float[ndarray, "A"]:
@@ -230,6 +236,10 @@ def _searched(
     return Searched(question, name, _search(name, parameters, **changes), averaged)
 
 
+def _weighted(lab: ImageLab, share: float) -> LossDesign:
+    return lab.preset("weighted-adjustment", share=share)
+
+
 def _search(name: str, parameters: tuple[str, ...], **changes: Any) -> Designed:
     return designed(name, *parameters, **{"dictionary": "class", "plan": plan(), **changes})
 
@@ -244,28 +254,34 @@ WHAT, SHARED, RATE = "what is searched", "which classes share a value", "rate an
 BATCH, WHEN, AVERAGE = "held-out batch", "start of the search", "averaging α"
 PULL, SIGMA, LOSS = "pull towards the start", "parametrisation of δ", "held-out loss"
 FOLDS, FEATURES, CLOSED = "held-out data", "another search", "closed forms"
-DRAWN = "classes drawn more often in the place of weights"
 ADDITIVE, BOTH = ("additive",), ("additive", "multiplicative")
+
+_WEIGHTED = tuple(
+    Fixed(
+        CLOSED,
+        f"w ∝ π^-{share:g}, l = {1 - share:g} log π",
+        partial(_weighted, share=share),
+    )
+    for share in (0.15, 0.3, 0.5, 1.0)
+)
 
 VARIANTS: tuple[Variant, ...] = (
     Fixed(CLOSED, LOGIT_ADJUSTMENT, lambda lab: lab.preset(_STARTED)),
     Fixed(CLOSED, "VS, γ = 0.05", lambda lab: lab.preset("vs", gamma=0.05)),
+    *_WEIGHTED,
+    *(Drawn(each) for each in _WEIGHTED),
     *(
-        Fixed(
-            CLOSED,
-            f"w ∝ π^-{share:g}, l = {1 - share:g} log π",
-            lambda lab, share=share: lab.preset("weighted-adjustment", share=share),
+        Drawn(
+            _searched(
+                "",
+                f"emphasis along log π from s = {share:g} at {rate:g}, after {after:.0%}",
+                parameters=("emphasis",),
+                start=partial(_weighted, share=share),
+                dictionary="log-prior",
+                plan=_with(rate=rate, warm_up=after),
+            )
         )
-        for share in (0.15, 0.3, 0.5, 1.0)
-    ),
-    *(
-        Fixed(
-            DRAWN,
-            f"drawn by π^{1 - share:g}, l = {1 - share:g} log π",
-            lambda lab, share=share: unweighted(lab.preset("weighted-adjustment", share=share)),
-            exponent=1 - share,
-        )
-        for share in (0.15, 0.3, 0.5, 0.75, 1.0)
+        for share, rate, after in ((0.0, 0.15, 0.8), (0.5, 0.15, 0.8), (0.5, 0.1, 0.4))
     ),
     _searched(WHAT, "w, l & Δ (the base below)", averaged="mean α of the last half of the moves"),
     _searched(WHAT, "l & Δ", parameters=BOTH),

@@ -140,6 +140,11 @@ class ParametricCrossEntropy(nn.Module):
     multiplicative: Float[Tensor, "K G"]
     design: LossDesign | None = None
     """What the values were taken from, with :meth:`from_design`."""
+    drawn: Float[Tensor, "K G"] | None = None
+    """How many times as often as in the data the examples of a cell are drawn, if they are.
+
+    The mean is then divided by it, example by example: weights that are drawn by do not multiply.
+    """
 
     def __init__(
         self,
@@ -172,6 +177,11 @@ class ParametricCrossEntropy(nn.Module):
         loss.design = design
         return loss
 
+    @property
+    def multiplying(self) -> Float[Tensor, "K G"]:
+        """The part of w that multiplies: all of it, unless examples are drawn by weight."""
+        return self.weight if self.drawn is None else self.weight / self.drawn
+
     def forward(
         self,
         logits: Logits,
@@ -202,7 +212,7 @@ class ParametricCrossEntropy(nn.Module):
         return adjusted_cross_entropy(
             logits,
             target,
-            self.weight,
+            self.multiplying,
             self.additive,
             self.multiplicative,
             group=group,

@@ -231,7 +231,10 @@ class OnlineSearch:
         estimate = mean_over_ranks(estimate, self.model, like)
         if estimate is None:
             return self._refuse(trouble or "another rank has no hypergradient", record)
-        if not self.alpha.step(estimate.loss, estimate.weight_decay):
+        by_weight, *others = estimate.loss
+        if self.loss.drawn is not None:
+            by_weight = by_weight / self.loss.drawn
+        if not self.alpha.step((by_weight, *others), estimate.weight_decay):
             return self._refuse("a searched value reached its bounds", record)
         self._write()
         return self._recorded(record)
@@ -272,7 +275,7 @@ class OnlineSearch:
     def _logit_loss(self) -> LogitLoss:
         """The training loss seen from the logits; closed forms where it is the plain family."""
         loss = self.loss
-        values = [loss.weight, loss.additive, loss.multiplicative]
+        values = [loss.multiplying, loss.additive, loss.multiplicative]
         labelled = all(
             not batch.targets.is_floating_point()
             and not bool((batch.targets == loss.ignore_index).any())

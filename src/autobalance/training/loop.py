@@ -15,9 +15,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from autobalance.batches import forward
 from autobalance.errors import ArtifactError, DataError, SearchError
+from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.models.sound import is_sound
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
+from autobalance.training.drawing import BatchesByWeight
 from autobalance.training.examples import Examples
 from autobalance.training.layout import channels_last
 from autobalance.training.loading import load
@@ -79,6 +81,12 @@ class Training:
     monitor
         Called after every epoch for the held-out cell errors, if anything.
 
+    Raises
+    ------
+    DataError
+        If examples are to be drawn by weight and the loss has no weights, or the schedule needs a
+        value to watch.
+
     Attributes
     ----------
     origin
@@ -94,6 +102,11 @@ class Training:
         settings: TrainingSettings,
         monitor: Callable[[], list[list[float]]] | None = None,
     ) -> None:
+        if isinstance(batches, BatchesByWeight) and not isinstance(loss, ParametricCrossEntropy):
+            raise DataError(
+                f"a {type(loss).__name__} has no weights to draw by; use a ParametricCrossEntropy, "
+                "or TrainingSettings(weights='multiply')"
+            )
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
         self.optimizer = settings.make_optimizer(model)
         self._step = Step(model, loss, self.optimizer, settings)
@@ -152,6 +165,9 @@ class Training:
         self.model.train()
         if isinstance(self.loss, FollowsEpochs):
             self.loss.start_epoch(number, self.settings.epochs)
+        if isinstance(self.batches, BatchesByWeight):
+            assert isinstance(self.loss, ParametricCrossEntropy)  # others are refused
+            self.loss.drawn = self.batches.draw_by(self.loss.weight)
         if self.search is not None:
             self.search.forget_batches()
         rate = float(self.optimizer.param_groups[0]["lr"])

@@ -35,12 +35,13 @@ from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
 from autobalance.training.checkpoint import Checkpoints
+from autobalance.training.drawing import training_batches
 from autobalance.training.evaluate import coded_alike, evaluate
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.origin import described
 from autobalance.training.plan import SearchPlan
-from autobalance.training.sampling import ShuffledBatches, StratifiedBatches
+from autobalance.training.sampling import StratifiedBatches
 from autobalance.training.settings import TrainingSettings
 
 ModelFactory = Callable[[], nn.Module]
@@ -260,9 +261,7 @@ def new_training(
     return Training(
         model_factory().to(device),
         ParametricCrossEntropy.from_design(design).to(device),
-        ShuffledBatches(
-            examples, index, settings.batch_size, seed, settings.augment, settings.workers, device
-        ),
+        training_batches(examples, index, settings, seed, device),
         settings,
     )
 

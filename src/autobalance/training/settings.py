@@ -16,6 +16,7 @@ from autobalance.errors import DataError
 from autobalance.training.augment import Augmentation
 
 SCHEDULES = ("cosine", "multistep", "constant")
+WEIGHTS = ("multiply", "draw")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _FUSED = ("cpu", "cuda")
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -49,6 +50,9 @@ class TrainingSettings:
     augment
         Changes training images at random, batch by batch, such as
         :class:`~autobalance.training.augment.CropAndFlip`; held-out ones never.
+    weights
+        Whether the weights of a loss ``"multiply"`` it, or ``"draw"`` examples that much more
+        often; see :class:`~autobalance.training.drawing.BatchesByWeight`.
     workers
         Processes that read a ``Dataset`` ahead; 0 reads it in the training's own. It decides
         nothing else, unless the ``Dataset`` draws random numbers.
@@ -77,6 +81,7 @@ class TrainingSettings:
     optimizer: OptimizerFactory | None = None
     scheduler: SchedulerFactory | None = None
     augment: Augmentation | None = None
+    weights: str = "multiply"
     workers: int = 0
     precision: str = "float32"
     compile: bool = False
@@ -94,6 +99,8 @@ class TrainingSettings:
                 raise DataError(f"{name} is {value}; it must be finite and not negative")
         if self.schedule not in SCHEDULES:
             raise DataError(f"schedule is {self.schedule!r}; use one of {', '.join(SCHEDULES)}")
+        if self.weights not in WEIGHTS:
+            raise DataError(f"weights is {self.weights!r}; use {' or '.join(WEIGHTS)}")
         if self.precision not in PRECISIONS:
             raise DataError(f"precision is {self.precision!r}; use one of {', '.join(PRECISIONS)}")
         if self.nesterov and not self.momentum:

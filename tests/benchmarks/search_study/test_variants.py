@@ -11,9 +11,10 @@ from autobalance.space import SearchSpace
 from autobalance.training.pipeline import add_search
 from benchmarks.long_tail.methods import designed, plan
 from benchmarks.search_study.variants import (
-    DRAWN,
     VARIANTS,
     CrossFitted,
+    Drawn,
+    Fixed,
     Foreseeing,
     OnFeatures,
     Searched,
@@ -29,32 +30,33 @@ def test_names_are_distinct_and_searches_can_be_built(lab):
     names = [name for variant in VARIANTS for name in variant.names]
     assert len(set(names)) == len(names)
     for variant in VARIANTS:
-        if isinstance(variant, Searched | CrossFitted | Foreseeing):
-            how = variant.how
-            start = replace(lab.preset(how.start), ridge=0.1)
+        inner = variant.variant if isinstance(variant, Drawn) else variant
+        if isinstance(inner, Searched | CrossFitted | Foreseeing):
+            how = inner.how
+            start = replace(how.first(lab), ridge=0.1)
             parametrisation = how.course.parametrisation
             SearchSpace.build(start, how.parameters, how.dictionary, parametrisation)
 
 
-def test_classes_are_drawn_more_often_in_the_place_of_weights(lab, monkeypatch):
-    trained = []
-    train = type(lab).train
+def test_weights_draw_in_search_and_retraining_alike(lab, monkeypatch):
+    batches = []
+    train = library.ImageLab.training
 
-    def noted(own, loss, *others, **options):
-        trained.append((loss, options["exponent"]))
-        return train(own, loss, *others, **options)
+    def noted(own, *others, **options):
+        training = train(own, *others, **options)
+        batches.append(type(training.batches).__name__)
+        return training
 
-    monkeypatch.setattr(type(lab), "train", noted)
-    drawn = [variant for variant in VARIANTS if variant.question == DRAWN]
-    for variant in drawn:
-        run(variant, lab)
-    prior = np.log(lab.counts.frequencies)
-    for (loss, exponent), share in zip(trained, (0.15, 0.3, 0.5, 0.75, 1.0), strict=True):
-        assert (loss.weight == 1).all()
-        assert exponent == pytest.approx(1 - share)
-        assert loss.additive - (1 - share) * prior == pytest.approx(
-            np.full_like(prior, (loss.additive - (1 - share) * prior)[0, 0])
-        )
+    monkeypatch.setattr(library.ImageLab, "training", noted)
+    how = designed("", "emphasis", plan=replace(plan(moves=4), warm_up=0.0))
+    fixed = Fixed("?", "half", lambda lab: lab.preset("weighted-adjustment", share=0.5))
+    for variant, trainings in ((Searched("?", "end", how), 2), (fixed, 1)):
+        for kind, each in (("ShuffledBatches", variant), ("BatchesByWeight", Drawn(variant))):
+            batches.clear()
+            (row,) = run(each, lab)
+            assert batches == [kind] * trainings
+    assert row["variant"] == "half, drawn"
+    assert lab.recipe.retraining.weights == "multiply"
 
 
 def test_the_mean_is_of_the_same_search(lab):

@@ -101,7 +101,7 @@ def _optimise(make: Callable[..., Any], job: Job, method: Designed, seed: int) -
     """
     lab = job.lab(seed)
     held_out = lab.recipe.course.plan.held_out
-    start = replace(lab.preset(method.start or lab.recipe.start), ridge=RIDGE_FLOOR)
+    start = replace(method.first(lab), ridge=RIDGE_FLOOR)
     space = SearchSpace.build(
         start,
         method.parameters,

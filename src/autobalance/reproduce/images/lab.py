@@ -24,6 +24,7 @@ from autobalance.reproduce.images.network import Network
 from autobalance.reproduce.images.settings import Course, Recipe
 from autobalance.search.heldout import HeldOutRisk
 from autobalance.search.online import OnlineSearch
+from autobalance.training.drawing import training_batches
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.pipeline import (
@@ -226,7 +227,7 @@ class ImageLab:
             self.device,
         )
         if exponent is None:
-            return ShuffledBatches(*arguments)
+            return training_batches(self.examples, index, settings, self.seed, self.device)
         return ResampledBatches(*arguments, exponent=exponent)
 
     def _model(self, cosines: bool) -> nn.Sequential:

@@ -21,6 +21,7 @@ from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.settings import Course
 from autobalance.search.online import OnlineSearch
 
+Start = str | Callable[[ImageLab], LossDesign]
 _POINTS = 60
 """Points of the course of a loss that are kept, at most."""
 
@@ -177,7 +178,7 @@ class Designed(Row):
     parameters
         What is searched.
     start
-        The loss it starts from; by default the recipe's.
+        The loss it starts from, a preset or one from the lab; by default the recipe's.
     dictionary
         Which classes share a value; by default the recipe's.
     course
@@ -185,7 +186,7 @@ class Designed(Row):
     """
 
     parameters: tuple[str, ...] = field(kw_only=True)
-    start: str | None = field(kw_only=True, default=None)
+    start: Start | None = field(kw_only=True, default=None)
     dictionary: str | None = field(kw_only=True, default=None)
     course: Course | None = field(kw_only=True, default=None)
     kind: str = DESIGNED
@@ -203,12 +204,17 @@ class Designed(Row):
         """The search at its end; ``options`` are those of :meth:`ImageLab.search`."""
         recipe = lab.recipe
         return lab.search(
-            lab.preset(self.start or recipe.start),
+            self.first(lab),
             self.parameters,
             self.dictionary or recipe.dictionary,
             self.course or recipe.course,
             **options,
         )
+
+    def first(self, lab: ImageLab) -> LossDesign:
+        """Where the search starts."""
+        start = self.start or lab.recipe.start
+        return lab.preset(start) if isinstance(start, str) else start(lab)
 
     def design(self, lab: ImageLab, search: OnlineSearch) -> LossDesign:
         """What the retraining takes."""

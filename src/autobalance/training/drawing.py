@@ -1,0 +1,96 @@
+"""Weights as draws: an example of a class with weight 2 comes twice as often, and counts once."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from autobalance.errors import DataError
+from autobalance.training.augment import Augmentation
+from autobalance.training.examples import Examples
+from autobalance.training.sampling import ShuffledBatches
+from autobalance.training.settings import TrainingSettings
+
+
+class BatchesByWeight(ShuffledBatches):
+    r"""Examples that come as often in an epoch as their (class, group) cell has weight.
+
+    Weights that multiply the loss and weights that draw have the same mean gradient, but where a
+    rare class weighs much, a step that multiplies is now and then very large and mostly lacks the
+    class. A draw shows a rare example in many batches, with another augmentation each time.
+
+    An epoch has as many draws as there are examples. With chance :math:`p_i \propto w_{y_i g_i}`
+    of N examples, example i comes :math:`\lfloor N p_i \rfloor` or :math:`\lceil N p_i \rceil`
+    times, :math:`N p_i` in the mean (systematic sampling; Madow and Madow, "On the theory of
+    systematic sampling", Annals of Mathematical Statistics, 1944); with equal weights every one
+    comes once.
+
+    Parameters
+    ----------
+    examples, index, size, seed, augment, workers, device
+        As in :class:`~autobalance.training.sampling.ShuffledBatches`; the seed is of the draws.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        index: Integer[Tensor, "M"],
+        size: int,
+        seed: int,
+        augment: Augmentation | None = None,
+        workers: int = 0,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__(examples, index, size, seed, augment, workers, device)
+        self._cells = torch.from_numpy(examples.cells[index.numpy()])
+        self._chance = torch.ones(len(index), dtype=torch.float64)
+
+    @property
+    def origin(self) -> str:
+        """As of shuffled batches."""
+        return f"{super().origin}, drawn by weight"
+
+    def draw_by(self, weight: Float[Tensor, "K G"]) -> Float[Tensor, "K G"]:
+        """Draw by these weights of the cells from the next epoch on.
+
+        Returns
+        -------
+        Tensor
+            How many times as often as in the data a cell then comes: the weights, divided by their
+            mean over the examples.
+
+        Raises
+        ------
+        DataError
+            If no example has a weight.
+        """
+        chance = weight.detach().flatten().cpu().double()[self._cells]
+        mean = float(chance.mean())
+        if not mean > 0:
+            raise DataError("all weights of the loss are 0, and no example can be drawn by them")
+        self._chance = chance
+        return weight.detach() / mean
+
+    def _order(self) -> Integer[Tensor, "M"]:
+        number = len(self._index)
+        shuffled = torch.randperm(number, generator=self._generator)
+        ends = self._chance[shuffled].cumsum(0)
+        start = torch.rand((), dtype=torch.float64, generator=self._generator)
+        marks = (torch.arange(number, dtype=torch.float64) + start) * (ends[-1] / number)
+        places = torch.searchsorted(ends, marks, right=True).clamp_max(number - 1)
+        return shuffled[places][torch.randperm(number, generator=self._generator)]
+
+
+def training_batches(
+    examples: Examples,
+    index: Integer[Tensor, "M"],
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device | None = None,
+) -> ShuffledBatches:
+    """The batches that the settings ask for."""
+    kind = BatchesByWeight if settings.weights == "draw" else ShuffledBatches
+    return kind(
+        examples, index, settings.batch_size, seed, settings.augment, settings.workers, device
+    )
