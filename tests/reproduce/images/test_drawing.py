@@ -21,10 +21,10 @@ RISING = Errors("5% held out", [60.0, 30.0], [50.0, 70.0], [55.0, 65.0])
 FALLING = Errors("10% held out", [60.0, 30.0], [50.0, 40.0], [55.0, 45.0])
 CURVES = {
     "emphasis": [
-        Curve("AutoBalance", [2.3], [20.0], "accent", "o"),
-        Curve("Optuna TPE", [2.0, 5.0, 9.9], [24.0, 21.0, 21.0], "before", "s"),
+        Curve("AutoBalance", [2.3], [20.0], None, "accent", "o", True),
+        Curve("Optuna TPE", [2.0, 5.0, 9.9], [24.0, 21.0, 21.0], None, "before", "s"),
     ],
-    "Δ & l": [Curve("SMAC3", [3.0, 9.0], [30.0, 28.0], "other", "D")],
+    "Δ & l": [Curve("SMAC3", [3.0, 9.0], [30.0, 28.0], 0.5, "other", "D")],
 }
 
 
@@ -77,7 +77,15 @@ def test_errors_over_the_epochs(width):
 def test_error_against_cost(width):
     panels = drawn(cost_figure(CURVES, width), width, 2)
     for axes, curves in zip(panels, CURVES.values(), strict=True):
-        steps, marks = axes.lines[::2], axes.lines[1::2]
+        own = [line for line in axes.lines if line.get_marker() not in "_|"]  # no ends of bars
+        steps, marks = own[::2], own[1::2]
+        (*_, last), bars = curves, axes.collections
+        assert len(bars) == sum(curve.spread is not None for curve in curves)
+        for bar in bars:
+            (low, high) = bar.get_segments()[0][:, 1]
+            assert (low, high) == pytest.approx(
+                (last.error[-1] - last.spread, last.error[-1] + last.spread)
+            )
         for curve, step, mark in zip(curves, steps, marks, strict=True):
             assert step.get_drawstyle() == "steps-post"
             for line in (step, mark):

@@ -268,7 +268,9 @@ def _picture(by_key: Mapping[str, Sequence[Row]], title: str) -> Picture:
             Curve(
                 "AutoBalance" if who == "autobalance" else OPTIMISERS[who][0],
                 *_mean_curve(by_key[f"{who}-{space}"]),
+                mean_and_error([row["error"][-1] for row in by_key[f"{who}-{space}"]])[1],
                 *style,
+                headline=who == "autobalance",
             )
             for who, style in styles.items()
             if f"{who}-{space}" in by_key
@@ -278,7 +280,7 @@ def _picture(by_key: Mapping[str, Sequence[Row]], title: str) -> Picture:
     return Picture(
         "cost",
         f"Balanced test error on {title} of what each search would have ended with, the mean over "
-        "the seeds, against its cost.",
+        "the seeds, against its cost. Bars are standard errors of the last ones.",
         "A panel for each space of values, with a point for AutoBalance and a line for each "
         "optimiser.",
         partial(cost_figure, {name: curves for name, curves in panels.items() if curves}),

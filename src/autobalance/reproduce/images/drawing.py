@@ -53,13 +53,18 @@ class Errors:
 
 @dataclass(frozen=True)
 class Curve:
-    """Test error of the best loss so far, over the cost in ordinary trainings."""
+    """Test error of the best loss so far, over the cost in ordinary trainings.
+
+    ``spread`` is the standard error of the last one; the headline is filled.
+    """
 
     name: str
     cost: Sequence[float]
     error: Sequence[float]
+    spread: float | None
     colour: str
     shape: str
+    headline: bool = False
 
 
 def figure3(split: Split, courses: Sequence[Course], width: int) -> Figure:
@@ -107,18 +112,22 @@ def cost_figure(by_space: Mapping[str, Sequence[Curve]], width: int) -> Figure:
     figure, axes = panels(width, 240, list(by_space), columns=2)
     for panel, curves in zip(axes, by_space.values(), strict=True):
         for curve in curves:
-            panel.step(
-                curve.cost, curve.error, where="post", color=PALETTE[curve.colour], linewidth=1.6
-            )
+            colour = PALETTE[curve.colour]
+            panel.step(curve.cost, curve.error, where="post", color=colour, linewidth=1.6)
             panel.plot(
                 curve.cost,
                 curve.error,
                 curve.shape,
-                color=PALETTE[curve.colour],
-                markerfacecolor=PALETTE["paper"],
+                color=colour,
+                markerfacecolor=colour if curve.headline else PALETTE["paper"],
+                markersize=8 if curve.headline else 6,
                 markeredgewidth=1.6,
                 label=curve.name,
+                zorder=3,
             )
+            if curve.spread is not None:
+                end = curve.cost[-1], curve.error[-1]
+                panel.errorbar(*end, curve.spread, fmt="none", ecolor=colour, capsize=3)
         panel.set_xlim(left=0)
         panel.yaxis.set_major_formatter(_PERCENT)
         _tick(panel)

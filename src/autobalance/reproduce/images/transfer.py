@@ -132,6 +132,7 @@ def run(request: Request, watch: Watch) -> Outcome:
         moved = finish(units, kept, work, request.jobs, watch)
         rows += [{"target": name, **row} for row in (*own, *moved)]
         lines += _lines(name, [*own, *moved])
+    copies = {text for job in targets.values() for text in job.copied} - set(source.copied)
     return Outcome(
         f"transfer_{dataset.replace('-', '_')}",
         f"Transfer: losses designed on {source.data.title}",
@@ -140,7 +141,7 @@ def run(request: Request, watch: Watch) -> Outcome:
             "Designed with": source.recipe.model,
             "Seeds": str(seeds),
         },
-        source.deviations,
+        (*source.deviations, *sorted(copies)),
         (
             Table(
                 "Balanced error on the test images, %",
@@ -170,20 +171,14 @@ def _targets(source: Job, request: Request) -> dict[str, Job]:
     network = OTHER_NETWORK[source.dataset]
     if network == source.recipe.model:  # which was asked for
         network = recipe_for(replace(request, model=None), source.dataset).model
-    found = {
-        f"{source.data.title}, {network}": replace(
-            source, recipe=replace(source.recipe, model=network)
-        )
-    }
+    jobs = [replace(source, recipe=replace(source.recipe, model=network))]
     other = OTHER_DATA[source.dataset]
     # the authors' code need not know the other data
     recipe = recipe_for(replace(request, preset=PAPER), other)
     if (source.data_dir / NAMED[recipe.source.data].folder).is_dir():
         alike = replace(source.recipe, source=recipe.source, dictionary=recipe.dictionary)
-        found[f"{recipe.source.title}, {alike.model}"] = replace(
-            source, dataset=other, recipe=alike
-        )
-    return found
+        jobs.append(replace(source, dataset=other, recipe=alike))
+    return {f"{job.data.title}, {job.recipe.model}": job for job in jobs}
 
 
 def _lines(name: str, rows: Sequence[Row]) -> list[Line]:

@@ -106,9 +106,13 @@ class Job:
     @property
     def deviations(self) -> tuple[str, ...]:
         """In what they are not the paper's."""
+        return (*deviations(self.recipe, self.dataset), *self.copied)
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """That the data are not the original images, if they are not."""
         title, name = self.data.title, self.recipe.source.title
-        copy = () if title == name else (f"the data are {title} and not the original images",)
-        return (*deviations(self.recipe, self.dataset), *copy)
+        return () if title == name else (f"the data are {title} and not the original images",)
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,6 @@ def run_rows(
     return [row for row in rows if row["method"] in keys]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # a transfer has two
 def _read(source: Source, data_dir: Path) -> LongTailed:
     return read_long_tailed(source, data_dir)
