@@ -45,6 +45,8 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
             "figure3_fashion_mnist_lt",
             "figure4_fashion_mnist_lt",
             "figure5_waterbirds",
+            "transfer_fashion_mnist_lt",
+            "cost_fashion_mnist_lt",
             "lemma1",
             "lemma2",
             "theorem1",

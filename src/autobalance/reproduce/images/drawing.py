@@ -129,8 +129,9 @@ def cost_figure(by_space: Mapping[str, Sequence[Curve]], width: int) -> Figure:
                 end = curve.cost[-1], curve.error[-1]
                 panel.errorbar(*end, curve.spread, fmt="none", ecolor=colour, capsize=3)
         panel.set_xlim(left=0)
-        panel.yaxis.set_major_formatter(_PERCENT)
         _tick(panel)
+        panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))  # short labels
+        panel.yaxis.set_major_formatter(_PERCENT)
         name_axes(panel, "ordinary trainings", "balanced error")
         panel.legend(frameon=False, fontsize=SMALL, labelcolor=PALETTE["ink"])
     return figure
