@@ -253,7 +253,7 @@ def _checks(by_key: Mapping[str, Sequence[Row]]) -> list[Check]:
                 )
                 found.append(
                     Check(
-                        f"{name} on the same values does not reach its error within {BUDGET:g}",
+                        f"{name} does not reach the error of {NAMES[space]} within {BUDGET:g}",
                         gap[0] > 0,
                         f"{with_error(*gap, sign='+')} points, paired by seed",
                     )
