@@ -143,7 +143,8 @@ class ParametricCrossEntropy(nn.Module):
     drawn: Float[Tensor, "K G"] | None = None
     """How many times as often as in the data the examples of a cell are drawn, if they are.
 
-    The mean is then divided by it, example by example: weights that are drawn by do not multiply.
+    w is then divided by it, for all classes of soft targets, too: weights that are drawn by do not
+    multiply.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class BatchesByWeight(ShuffledBatches):
         -------
         Tensor
             How many times as often as in the data a cell then comes: the weights, divided by their
-            mean over the examples.
+            mean over the examples; 1 for weight 0, which never comes.
 
         Raises
         ------
@@ -70,7 +70,8 @@ class BatchesByWeight(ShuffledBatches):
         if not mean > 0:
             raise DataError("all weights of the loss are 0, and no example can be drawn by them")
         self._chance = chance
-        return weight.detach() / mean
+        often = weight.detach() / mean
+        return torch.where(often > 0, often, 1.0)
 
     def _order(self) -> Integer[Tensor, "M"]:
         number = len(self._index)
