@@ -7,7 +7,6 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from autobalance.errors import DataError
-from autobalance.training.augment import Augmentation
 from autobalance.training.examples import Examples
 from autobalance.training.sampling import ShuffledBatches
 from autobalance.training.settings import TrainingSettings
@@ -26,25 +25,11 @@ class BatchesByWeight(ShuffledBatches):
     systematic sampling", Annals of Mathematical Statistics, 1944); with equal weights every one
     comes once.
 
-    Parameters
-    ----------
-    examples, index, size, seed, augment, workers, device
-        As in :class:`~autobalance.training.sampling.ShuffledBatches`; the seed is of the draws.
+    Parameters are those of :class:`~autobalance.training.sampling.ShuffledBatches`, and until there
+    are weights so is the order; the seed is of the draws.
     """
 
-    def __init__(
-        self,
-        examples: Examples,
-        index: Integer[Tensor, "M"],
-        size: int,
-        seed: int,
-        augment: Augmentation | None = None,
-        workers: int = 0,
-        device: torch.device | None = None,
-    ) -> None:
-        super().__init__(examples, index, size, seed, augment, workers, device)
-        self._cells = torch.from_numpy(examples.cells[index.numpy()])
-        self._chance = torch.ones(len(index), dtype=torch.float64)
+    _chance: Float[Tensor, "M"] | None = None
 
     @property
     def origin(self) -> str:
@@ -65,7 +50,8 @@ class BatchesByWeight(ShuffledBatches):
         DataError
             If no example has a weight.
         """
-        chance = weight.detach().flatten().cpu().double()[self._cells]
+        cells = torch.from_numpy(self._examples.cells[self._index.numpy()])
+        chance = weight.detach().flatten().cpu().double()[cells]
         mean = float(chance.mean())
         if not mean > 0:
             raise DataError("all weights of the loss are 0, and no example can be drawn by them")
@@ -74,6 +60,8 @@ class BatchesByWeight(ShuffledBatches):
         return torch.where(often > 0, often, 1.0)
 
     def _order(self) -> Integer[Tensor, "M"]:
+        if self._chance is None:
+            return super()._order()
         number = len(self._index)
         shuffled = torch.randperm(number, generator=self._generator)
         ends = self._chance[shuffled].cumsum(0)

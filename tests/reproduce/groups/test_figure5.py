@@ -131,6 +131,24 @@ def test_the_picture_is_drawn_for_wide_and_narrow_screens(outcome_of):
     assert png(picture).startswith(b"\x89PNG")
 
 
+def test_what_the_first_run_found_is_told_from_its_own_values_of_lambda():
+    def runs(error, fairness):
+        return [{"standard": error, "balanced": fairness, "deo": fairness}]
+
+    points = {
+        "autobalance": {0.0: runs(3.0, 20.0), 0.01: runs(3.0, 10.0), 0.5: runs(9.0, 10.0)},
+        "deo": {0.0: runs(3.0, 20.0), 0.01: runs(3.0, 20.0), 0.5: runs(5.0, 10.0)},
+    }
+    (told,) = module._at_first(points, runs(3.0, 20.0), 23.0)
+    # (23 - 9) * 10 against (23 - 5) * 10, and (23 - 3) * 10 with the smallest λ
+    ours = f"−40.00 over {FRONTS['deo']}"
+    assert told == (
+        "With λ from 0.1 on, as it was run first, AutoBalance: "
+        f"{ours} (Group-balanced error); {ours} (DEO)."
+    )
+    assert module._at_first({"deo": points["deo"]}, runs(3.0, 20.0), 23.0) == []
+
+
 def test_a_panel_ends_at_plain_cross_entropy_and_says_what_lies_above():
     fronts = [
         Front("ours", {"deo": [(3.0, 20.0), (5.0, 10.0)]}, True),

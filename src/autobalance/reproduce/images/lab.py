@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -217,7 +216,9 @@ class ImageLab:
     def _batches(
         self, index: Int[Tensor, "M"], settings: TrainingSettings, exponent: float | None
     ) -> ShuffledBatches:
-        arguments: tuple[Any, ...] = (
+        if exponent is None:
+            return training_batches(self.examples, index, settings, self.seed, self.device)
+        return ResampledBatches(
             self.examples,
             index,
             settings.batch_size,
@@ -225,10 +226,8 @@ class ImageLab:
             settings.augment,
             settings.workers,
             self.device,
+            exponent=exponent,
         )
-        if exponent is None:
-            return training_batches(self.examples, index, settings, self.seed, self.device)
-        return ResampledBatches(*arguments, exponent=exponent)
 
     def _model(self, cosines: bool) -> nn.Sequential:
         network = model_factory(self.recipe.model)(self._network_shape, self.counts.n_classes)

@@ -122,7 +122,7 @@ def run(request: Request, watch: Watch) -> Outcome:
     run_rows(source, DESIGNS, seeds, request.out, request.jobs, watch)
     origin = source.data.train.counts
     targets = _targets(source, request)
-    rows, lines = [], []
+    rows, tables = [], []
     for name, job in targets.items():
         watch.stage(name)
         own = run_rows(job, (LOGIT_ADJUSTED, *DESIGNS), seeds, request.out, request.jobs, watch)
@@ -131,7 +131,7 @@ def run(request: Request, watch: Watch) -> Outcome:
         kept = job.kept(request.out, f"from-{dataset}-{source.recipe.model}")
         moved = finish(units, kept, work, request.jobs, watch)
         rows += [{"target": name, **row} for row in (*own, *moved)]
-        lines += _lines(name, [*own, *moved])
+        tables.append(_table(name, [*own, *moved]))
     copies = {text for job in targets.values() for text in job.copied} - set(source.copied)
     return Outcome(
         f"transfer_{dataset.replace('-', '_')}",
@@ -142,17 +142,7 @@ def run(request: Request, watch: Watch) -> Outcome:
             "Seeds": str(seeds),
         },
         (*source.deviations, *sorted(copies)),
-        (
-            Table(
-                "Balanced error on the test images, %",
-                ("Retrained on", "Loss", "Designed there", "Transferred", "Transferred minus LA"),
-                tuple(lines),
-                (
-                    "± is the standard error over the seeds; the difference is paired by seed. "
-                    "Values go to the class of the same frequency rank.",
-                ),
-            ),
-        ),
+        tuple(tables),
         rows=rows,
     )
 
@@ -181,19 +171,27 @@ def _targets(source: Job, request: Request) -> dict[str, Job]:
     return {f"{job.data.title}, {job.recipe.model}": job for job in jobs}
 
 
-def _lines(name: str, rows: Sequence[Row]) -> list[Line]:
+def _table(name: str, rows: Sequence[Row]) -> Table:
     errors = {
         key: {seed: row["balanced"] for seed, row in runs.items()}
         for key, runs in by_method(rows).items()
     }
     plain = errors[LOGIT_ADJUSTED]
-    lines = [Line((name, NAMES[LOGIT_ADJUSTED], with_error(*_mean(plain.values())), "", ""))]
+    lines = [Line((NAMES[LOGIT_ADJUSTED], with_error(*_mean(plain.values())), "", ""))]
     for key in DESIGNS:
         moved = errors[f"{key}{_TRANSFERRED}"]
         gaps = [moved[seed] - plain[seed] for seed in sorted(plain)]
         cells = with_error(*_mean(errors[key].values())), with_error(*_mean(moved.values()))
-        lines.append(Line((name, NAMES[key], *cells, with_error(*_mean(gaps), sign="+"))))
-    return lines
+        lines.append(Line((NAMES[key], *cells, with_error(*_mean(gaps), sign="+"))))
+    return Table(
+        f"Retrained on {name}: balanced error on the test images, %",
+        ("Loss", "Designed there", "Transferred", "Transferred minus LA"),
+        tuple(lines),
+        (
+            "± is the standard error over the seeds; the difference is paired by seed. Values go "
+            "to the class of the same frequency rank.",
+        ),
+    )
 
 
 def _mean(values: Iterable[float]) -> tuple[float, float | None]:
