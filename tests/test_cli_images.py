@@ -158,6 +158,45 @@ def test_grey_images_of_idx_files_are_cropped_and_not_flipped(run, idx, tmp_path
     assert metrics["settings"]["augmentation"] == "crops by up to 1 pixel"
 
 
+def test_a_policy_is_searched_shown_and_kept(run, folder, tmp_path):
+    code, out, _ = fit(run, folder, "--augmentation", "personal")
+    assert code == 0
+    assert "\nAugmentation: " in out
+    policy = json.loads((tmp_path / "out/design.json").read_text())["policy"]
+    assert ["rotate", "brightness"] in policy["sub_policies"]
+    assert np.shape(policy["probability"]) == np.shape(policy["magnitude"]) == (2, 1, 7, 2)
+    metrics = metrics_in(tmp_path)
+    assert metrics["space"]["parameters"] == ["emphasis", "probability", "magnitude"]
+    assert metrics["space"]["dictionary"] == "line, log-prior"
+    assert "a policy searched beside the loss (personal)" in metrics["settings"]["augmentation"]
+    kept = json.loads((tmp_path / "out/augmentation.json").read_text())
+    assert kept["policy"] == policy
+    path = tmp_path / "out/report.html"
+    page = path.read_text()
+    assert "<h2>The augmentation</h2>" in page
+    assert kept["strips"][0]["after"] in page
+    path.unlink()
+    assert run("report", "out")[0] == 0
+    assert path.read_text() == page
+    twice = [run("predict", "out", "birds/test", "--model", OWN) for _ in range(2)]
+    assert twice[0] == twice[1]
+    (tmp_path / "out/augmentation.json").unlink()
+    code, _, err = run("report", "out")
+    assert code == 2
+    assert "out/augmentation.json is missing, though design.json has a policy" in err
+
+
+@pytest.mark.slow
+def test_grey_images_share_one_policy_without_saturation(run, idx, tmp_path):
+    assert fit(run, idx, "--augmentation", "one", "--objective", "worst-class")[0] == 0
+    metrics = metrics_in(tmp_path)
+    assert metrics["space"]["parameters"][-2:] == ["probability", "magnitude"]
+    assert "one" in metrics["space"]["dictionary"].split(", ")
+    policy = json.loads((tmp_path / "out/design.json").read_text())["policy"]
+    assert ["saturation", "invert"] not in policy["sub_policies"]
+    assert policy["probability"][0] == policy["probability"][1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["strided-cnn", "resnet8"])
 def test_networks_that_come_along_need_no_code_to_predict(run, folder, tmp_path, model):
@@ -227,6 +266,14 @@ def test_a_verdict_on_an_untouched_part_is_announced(run, folder, tmp_path):
         (("birds", "--model", OWN, "--group", "place"), ("place", "metadata.csv")),
         (("table.csv", "--target", "y", "--image-size", "8"), ("leave --image-size out",)),
         (("table.csv", "--target", "y", "--no-augment"), ("leave --no-augment out",)),
+        (
+            ("table.csv", "--target", "y", "--augmentation", "one"),
+            ("leave --augmentation one out",),
+        ),
+        (("birds", "--model", OWN, "--augmentation", "ball"), ("features, not images",)),
+        (("birds", "--augmentation", "one"), ("a linear head takes features", "--model")),
+        (("birds", "--model", OWN, "--augmentation", "two"), ("'two' is unknown", "class")),
+        (("birds", "--model", OWN, "--parameters", "magnitude"), ("augmentation policy",)),
         (("table.csv",), ("--target",)),
         (("nothing", "--target", "y"), ("nothing",)),
     ],

@@ -10,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.design import VERSION, LossDesign
 from autobalance.errors import ArtifactError, DesignError
 
 COUNTS = Counts(np.array([[5.0, 2.0], [1.0, 0.0]]), ("Käse", None), (("f", 1), ("m", None)))
 ONES = np.ones((2, 2))
+CHAINS = (("rotate", "invert"), ("posterize", "equalize"))
+POLICY = Policy.uniform(2, 2, CHAINS)
+LARGEST = POLICY.largest
 
 
 def a_design(**changes):
@@ -48,6 +52,34 @@ def arguments_of_designs(draw):
     ridge = draw(st.none() | st.just(0.0) | positive)
     metadata = draw(st.dictionaries(st.text(), json_value, max_size=3))
     return (values, classes, groups), (weight, additive, multiplicative, ridge, metadata)
+
+
+@st.composite
+def arguments_with_policies(draw):
+    of_counts, of_design = draw(arguments_of_designs())
+    shape = (*of_counts[0].shape, 2, 2)
+    share = hnp.arrays(np.float64, shape, elements=st.floats(0, 1))
+    return of_counts, of_design, (CHAINS, draw(share), draw(share) * LARGEST)
+
+
+@given(arguments_with_policies())
+def test_json_round_trip_with_a_policy_is_exact(arguments):
+    of_counts, of_design, of_policy = arguments
+    design = LossDesign(Counts(*of_counts), *of_design, Policy(*of_policy))
+    again = LossDesign.from_json(design.to_json())
+    assert again == design
+    for name in ("probability", "magnitude"):
+        assert getattr(again.policy, name).tobytes() == getattr(design.policy, name).tobytes()
+    assert again.to_json() == design.to_json()
+
+
+def test_only_a_policy_needs_the_newer_version():
+    plain, augmenting = (json.loads(a_design(policy=each).to_json()) for each in (None, POLICY))
+    assert (plain["version"], augmenting["version"]) == (1, 2)
+    assert "policy" not in plain
+    assert list(augmenting["policy"]) == ["sub_policies", "probability", "magnitude"]
+    assert LossDesign.from_json(json.dumps(plain)).policy is None
+    assert LossDesign.from_json(json.dumps(plain | {"version": 2})).policy is None
 
 
 @given(arguments_of_designs())
@@ -103,8 +135,11 @@ def test_equality():
         {"multiplicative": 2 * ONES},
         {"ridge": None},
         {"metadata": {"seed": 0}},
+        {"policy": POLICY},
     ):
         assert a_design(**change) != a_design()
+    assert a_design(policy=POLICY) == a_design(policy=Policy.uniform(2, 2, CHAINS))
+    assert a_design(policy=POLICY) != a_design(policy=Policy.uniform(2, 2, CHAINS, strength=0.1))
     assert a_design() != "design"
     with pytest.raises(TypeError, match="unhashable"):
         hash(a_design())
@@ -125,6 +160,10 @@ def test_equality():
         ({"ridge": math.nan}, "ridge is nan"),
         ({"metadata": {"loss": math.nan}}, "metadata holds something that JSON cannot"),
         ({"metadata": {"model": object()}}, "object is not JSON serializable"),
+        (
+            {"policy": Policy.uniform(2, 1, CHAINS)},
+            "the policy is for 2 classes and 1 groups but the design has 2 and 2; give it a row",
+        ),
     ],
 )
 def test_refused_values(plain_calls, changes, message):
@@ -134,6 +173,16 @@ def test_refused_values(plain_calls, changes, message):
 
 def damaged(**changes):
     return json.dumps({**json.loads(a_design().to_json()), **changes})
+
+
+def with_damaged_policy(**changes):
+    return damaged(version=2, policy={**POLICY.to_plain(), **changes})
+
+
+def with_policy_lacking(name):
+    entry = POLICY.to_plain()
+    del entry[name]
+    return damaged(version=2, policy=entry)
 
 
 def without(name):
@@ -180,6 +229,31 @@ DAMAGED_TEXTS = {
     "class without example": (damaged(counts=[[0, 0], [1, 1]]), "has no example"),
     "ridge of text": (damaged(ridge="0.1"), "'0.1' is not a number"),
     "negative ridge": (damaged(ridge=-1), "ridge is -1.0"),
+    "no policy": (damaged(policy=None), r"d\.json is damaged \(the policy is damaged"),
+    "a policy of text": (damaged(policy="rotate"), "the policy is damaged"),
+    "no magnitudes": (with_policy_lacking("magnitude"), "the policy is damaged .'magnitude'"),
+    "no sub-policies": (with_policy_lacking("sub_policies"), "damaged .'sub_policies'"),
+    "probabilities of text": (
+        with_damaged_policy(probability=[[[["0.5"] * 2] * 2] * 2] * 2),
+        "probability is not a table of numbers",
+    ),
+    "a word for magnitudes": (with_damaged_policy(magnitude="all"), "magnitude is not a table"),
+    "magnitudes beyond floats": (
+        with_damaged_policy(magnitude=[[[[10**400, 0]] * 2] * 2] * 2),
+        "too large",
+    ),
+    "a probability above 1": (
+        with_damaged_policy(probability=[[[[2.0] * 2] * 2] * 2] * 2),
+        "the probability of rotate is 2 for class 0 in group 0; use 0 to 1",
+    ),
+    "an operation from elsewhere": (
+        with_damaged_policy(sub_policies=[["rotate", "blur"], ["posterize", "equalize"]]),
+        "there is no operation 'blur'",
+    ),
+    "a policy of other cells": (
+        damaged(version=2, policy=Policy.uniform(3, 2, CHAINS).to_plain()),
+        "the policy is for 3 classes and 2 groups but the design has 2 and 2",
+    ),
     "metadata as list": (damaged(metadata=[["a", 1]]), "metadata is not an object"),
 }
 
@@ -194,7 +268,7 @@ def test_damaged_text_is_one_clear_sentence(plain_calls, case):
 
 @given(cut=st.integers(0, 10**6), junk=st.text(max_size=3))
 def test_damage_anywhere_is_noticed_or_harmless(cut, junk):
-    text = a_design().to_json()
+    text = a_design(policy=POLICY).to_json()
     cut %= len(text)
     with suppress(DesignError):
         LossDesign.from_json(text[:cut] + junk + text[cut + len(junk) :])

@@ -25,7 +25,7 @@ some_values = hnp.arrays(
     np.int64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.integers(1, 50)
 )
 names = st.one_of(
-    st.sampled_from(["class", "cell", "log-prior", "cell-log-prior"]),
+    st.sampled_from(["class", "cell", "log-prior", "cell-log-prior", "one", "line", "cell-line"]),
     st.builds("cluster:{}".format, st.integers(1, 12)),
     st.builds("cell-cluster:{}".format, st.integers(1, 12)),
     st.builds("rank:{}".format, st.integers(2, 12)),
@@ -39,7 +39,7 @@ def test_every_column_is_used_and_every_row_shares_one(values, name):
     dictionary = make_dictionary(name, counts)
     assert dictionary.name == name
     assert dictionary.matrix.shape == (counts.values.size, dictionary.size)
-    if "log-prior" not in name:
+    if "log-prior" not in name and "line" not in name:
         np.testing.assert_allclose(dictionary.matrix.sum(axis=1), 1.0, rtol=1e-12)
         assert (dictionary.matrix >= 0).all()
         assert (dictionary.matrix != 0).any(axis=0).all()
@@ -101,6 +101,27 @@ def test_log_prior_is_the_log_of_the_share():
     )
 
 
+def test_one_is_the_same_for_all():
+    matrix = make_dictionary("one", counts_of([[6, 2], [1, 1]])).matrix
+    np.testing.assert_array_equal(matrix, np.ones((4, 1)))
+
+
+def test_line_is_straight_in_the_log_frequency_from_the_rarest_to_the_most_frequent():
+    counts = counts_of([[60, 20], [3, 5], [30, 10]])  # classes of 80, 8 and 40
+    matrix = make_dictionary("line", counts).matrix
+    middle = 2 * np.log(40 / 8) / np.log(80 / 8) - 1
+    np.testing.assert_array_equal(matrix[:, 0], 1)
+    np.testing.assert_allclose(matrix[::2, 1], [1, -1, middle])
+    matrix = make_dictionary("cell-line", counts).matrix
+    steps = 2 * np.log(np.array([60, 20, 3, 5, 30, 10]) / 3) / np.log(20) - 1
+    np.testing.assert_array_equal(matrix[:, 0], 1)
+    np.testing.assert_allclose(matrix[:, 1], steps)
+
+
+def test_line_has_no_slope_where_all_are_alike():
+    np.testing.assert_array_equal(make_dictionary("line", counts_of([7, 7])).matrix, [[1, 0]] * 2)
+
+
 def test_log_prior_counts_an_empty_cell_as_half_an_example():
     matrix = make_dictionary("cell-log-prior", counts_of([[6, 3], [0, 1]])).matrix
     np.testing.assert_allclose(matrix[:, 0], np.log(np.array([6, 3, 0.5, 1]) / 10.5))
@@ -110,6 +131,7 @@ def test_log_prior_counts_an_empty_cell_as_half_an_example():
     "name",
     [
         *("", "classes", "Class", "class:2", "cell-class", "cell-cell", "auto", "log-prior:2"),
+        *("cell-one", "one:2", "line:2", "cell-one:2"),
         *("cluster", "cluster:0", "cluster:-1", "cluster:2.5", "cluster:2 ", "rank", "rank:1"),
     ],
 )

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_validate
@@ -23,6 +24,8 @@ from autobalance import (
     objective_error,
     objective_scorer,
 )
+from autobalance.augmentation.policy import Policy
+from autobalance.search.augmented_heads import starting_radius
 
 
 @parametrize_with_checks([AutoBalanceClassifier(precision="double", verdict=None)])
@@ -325,3 +328,74 @@ def test_scikit_learn_contract_with_a_verdict():
     )
     assert len(results) > 40
     assert [result["check_name"] for result in results if result["status"] == "failed"] == []
+
+
+def test_balls_are_learned_kept_and_saved(tmp_path):
+    # Many features and next to no ridge: only the balls keep the head from following noise.
+    X, y = make_classification(200, 30, n_informative=4, weights=[0.7], random_state=0)
+    free = {
+        "parameters": ("magnitude",),
+        "start": "weighted",
+        "ridge": 1e-4,
+        "required_gain": None,
+        "random_state": 0,
+    }
+    balls = Designed(augmentation="ball", **free).fit(X, y)
+    plain = Designed(**{**free, "parameters": ("weight",)}).fit(X, y)
+    assert plain.design_.policy is None
+    policy = balls.design_.policy
+    assert policy.sub_policies == (("ball",),)
+    assert policy.cells == (2, 1)
+    assert not np.allclose(policy.magnitude, starting_radius(30), rtol=1e-3)
+    assert (balls.coef_ != plain.coef_).any()
+    np.testing.assert_array_equal(balls.decision_function(X), balls.decision_function(X))
+    balls.save(tmp_path / "model")
+    loaded = AutoBalanceClassifier.load(tmp_path / "model")
+    assert loaded.design_ == balls.design_
+    assert loaded.augmentation == "ball"
+    np.testing.assert_array_equal(loaded.predict_proba(X), balls.predict_proba(X))
+    again = Designed(start=loaded.design_, random_state=0).fit(X, y)
+    assert again.design_.policy is not None
+    np.testing.assert_allclose(
+        again.result_.history[0].objective, balls.result_.best.objective, rtol=1e-3
+    )
+
+
+def test_a_policy_of_balls_is_where_the_search_starts(grouped):
+    X, y, group = grouped
+    policy = Policy.ball([[0.5, 0.1], [0.2, 0.3]])
+    model = Designed("group-balanced", augmentation=policy, parameters=("ridge",), random_state=0)
+    model.fit(X, y, sensitive_features=group)
+    assert model.design_.policy == policy
+    assert clone(model).augmentation is not None
+
+
+def test_closed_forms_that_are_kept_have_no_balls(grouped):
+    X, y, _ = grouped
+    noise = np.random.default_rng(5).permutation(y)
+    model = AutoBalanceClassifier("error", augmentation="ball", cv=2, verdict=2, random_state=0)
+    model.fit(X, noise)
+    assert model.kept_ != "AutoBalance"
+    assert model.design_.policy is None
+    assert model.designed_.policy is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"augmentation": "flip"}, DesignError, "augmentation is 'flip'; use 'ball'"),
+        (
+            {"augmentation": Policy.uniform(2, 1, (("rotate", "invert"),))},
+            DesignError,
+            "policy is of rotate, invert.*only a ball",
+        ),
+        ({"augmentation": Policy.ball([[0.1]] * 3)}, DesignError, "for 3 classes"),
+        ({"augmentation": "ball", "model": "mlp"}, DataError, "linear head's.*search_and_retrain"),
+        ({"parameters": ("magnitude",)}, DesignError, "augmentation policy"),
+        ({"augmentation": "ball", "dictionary": {"weight": "class"}}, DesignError, "no dictionary"),
+    ],
+)
+def test_augmentations_that_cannot_be_are_refused(grouped, options, error, message):
+    X, y, _ = grouped
+    with pytest.raises(error, match=message):
+        Designed(**options).fit(X, y)

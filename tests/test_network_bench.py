@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from autobalance.augmentation.policy import Policy
 from autobalance.contest.contenders import train_all
 from autobalance.counts import Counts
 from autobalance.errors import DataError, SearchError
@@ -231,3 +232,23 @@ def test_the_value_of_the_start_is_that_of_a_network_trained_with_it():
     closed = bench.train_preset("logit-adjustment", "LA", ridge=1e-4)
     assert head.result.start_value == pytest.approx(closed.result.value)
     assert head.result.start_value != pytest.approx(head.result.history[0].objective)
+
+
+def test_a_start_with_a_policy_is_another_start_than_the_same_without():
+    _, bench = a_bench()
+    plain = bench.best_start(1e-4)
+    start = replace(plain, policy=Policy.ball(np.full((3, 1), 2.0)))
+    without, augmented = bench._split_logits(plain), bench._split_logits(start)
+    assert not np.array_equal(without, augmented)
+    np.testing.assert_array_equal(bench._split_logits(start), augmented)
+
+
+def test_the_values_of_a_policy_are_searched_and_count_as_fitted():
+    _, bench = a_bench()
+    start = replace(bench.best_start(1e-4), policy=Policy.ball(np.full((3, 1), 0.5)))
+    parameters = ("additive", "magnitude")
+    space = SearchSpace.build(start, parameters, {"additive": "class", "magnitude": "line"})
+    head = bench.train(space, "AutoBalance", kind="searched")  # kept without standing out
+    assert head.design.policy is not None
+    assert not np.array_equal(head.design.policy.magnitude, start.policy.magnitude)
+    assert head.fitted == 2 + 2

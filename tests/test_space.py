@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
 from autobalance.losses.presets import PRESETS, preset
+from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.space import PARAMETERS, RIDGE_BOUNDS, SearchSpace
 
-TOGETHER = tuple(name for name in PARAMETERS if name != "emphasis")
-"""All that can be searched at once: emphasis is for when weight is not."""
+TOGETHER = ("weight", "additive", "multiplicative", "ridge")
+"""All of the loss that can be searched at once: emphasis is for when weight is not."""
+CHAINS = (("rotate", "invert"), ("equalize", "posterize"))
 COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), ("a", "b", "c"), ("f", "m"))
 
 
@@ -26,12 +29,16 @@ def a_start(name="group-vs", counts=COUNTS, ridge=0.1):
     return replace(preset(name, counts), ridge=ridge)
 
 
+def with_policy(start):
+    return replace(start, policy=Policy.uniform(*start.counts.values.shape, CHAINS))
+
+
 @st.composite
 def arguments_of_spaces(draw, parametrisations=("exp", "sigmoid")):
     shape = draw(st.tuples(st.integers(2, 5), st.integers(1, 3)))
     values = draw(hnp.arrays(np.float64, shape, elements=st.integers(0, 500)))
     values[:, 0] += 1
-    names = ["auto", "class", "cell", "cluster:2", "rank:2", "cell-log-prior"]
+    names = ["auto", "class", "cell", "cluster:2", "rank:2", "cell-log-prior", "one", "line"]
     options = (
         draw(
             st.lists(st.sampled_from(PARAMETERS), min_size=1, unique=True).filter(
@@ -49,13 +56,18 @@ def space_and_point(values, start, options, places):
     """A space, and a point at these places between its bounds."""
     groups = None if values.shape[1] == 1 else tuple(range(values.shape[1]))
     counts = Counts(values, tuple(range(len(values))), groups)
-    space = SearchSpace.build(a_start(start, counts), *options)
+    space = SearchSpace.build(with_policy(a_start(start, counts)), *options)
     low, high = np.array(space.bounds).T
     return space, low + np.resize(places, space.dimension) * (high - low)
 
 
 def decoded(space, alpha):
     return space.decode(torch.from_numpy(np.asarray(alpha, dtype=float)))
+
+
+def tensors_of(values):
+    loss = (values.weight, values.additive, values.multiplicative, values.ridge)
+    return (*loss, *values.policy)
 
 
 @given(arguments_of_spaces())
@@ -81,6 +93,9 @@ def test_what_holds_at_every_point(arguments):
         np.testing.assert_allclose(
             getattr(values, name).numpy(), getattr(start, name), rtol=1e-9, atol=0
         )
+    for name, found in zip(POLICY_PARAMETERS, values.policy, strict=True):
+        same = np.array_equal(found.numpy(), getattr(start.policy, name))
+        assert same or name in moved
     if not space.search_ridge:
         assert float(values.ridge) == start.ridge
     else:
@@ -108,6 +123,10 @@ def test_zero_is_the_start(arguments):
             getattr(design, name), getattr(space.start, name), rtol=1e-9, atol=1e-12
         )
     assert design.ridge == pytest.approx(space.start.ridge, rel=1e-12)
+    for name in POLICY_PARAMETERS:
+        np.testing.assert_allclose(
+            getattr(design.policy, name), getattr(space.start.policy, name), rtol=1e-12
+        )
 
 
 def test_sigmoid_starts_at_half_the_scale():
@@ -137,12 +156,13 @@ def test_alpha_acts_through_the_dictionary_as_stated():
         *((name,) for name in PARAMETERS if name != "ridge"),
         ("emphasis", "additive", "multiplicative"),
         TOGETHER,
+        (*TOGETHER, *POLICY_PARAMETERS),
     ],
 )
 @pytest.mark.parametrize("dictionary", ["class", "cell", "cluster:2", "log-prior", "cell-rank:3"])
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
 def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary, parametrisation):
-    space = SearchSpace.build(a_start(), parameters, dictionary, parametrisation)
+    space = SearchSpace.build(with_policy(a_start()), parameters, dictionary, parametrisation)
 
     def moved(alpha):
         values = space.decode(alpha)
@@ -154,14 +174,16 @@ def test_degrees_of_freedom_are_the_rank_of_what_moves(parameters, dictionary, p
 
 
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
-@pytest.mark.parametrize("parameters", [TOGETHER, ("emphasis", "additive")])
+@pytest.mark.parametrize(
+    "parameters", [TOGETHER, ("emphasis", "additive"), (*TOGETHER, *POLICY_PARAMETERS)]
+)
 def test_decoding_is_differentiable_with_the_weights_own_chain_rule(parameters, parametrisation):
-    space = SearchSpace.build(a_start(), parameters, "cell-rank:3", parametrisation)
+    start = with_policy(a_start())
+    space = SearchSpace.build(start, parameters, "cell-rank:3", parametrisation)
     alpha = torch.linspace(-0.5, 0.6, space.dimension, dtype=torch.float64, requires_grad=True)
 
     def function(alpha):
-        values = space.decode(alpha)
-        return values.weight, values.additive, values.multiplicative, values.ridge
+        return tensors_of(space.decode(alpha))
 
     assert torch.autograd.gradcheck(function, alpha)
 
@@ -248,9 +270,71 @@ def test_a_ridge_outside_the_usual_range_stays_reachable():
         assert low <= 0 <= high
 
 
+def test_a_policy_is_searched_along_a_line_unless_more_is_asked_for():
+    start = with_policy(a_start())
+    space = SearchSpace.build(start, ("ridge", *POLICY_PARAMETERS, "additive"))
+    names = {name: each.name for name, each in space.all_dictionaries.items()}
+    alone = SearchSpace.build(start, ("additive",)).dictionaries["additive"].name
+    line = "cell-line"
+    assert names == {"additive": alone, "probability": line, "magnitude": line}
+    assert space.parameters == ("additive", "probability", "magnitude", "ridge")
+    assert space.sizes == {"additive": 1, "probability": 8, "magnitude": 4, "ridge": 1}
+    assert (space.dimension, space.n_loss_values) == (14, 13)
+    assert space.bounds[1:-1] == [(-6.0, 6.0)] * 12
+    assert "the policy follows a line along log frequency" in space.describe()["reason"]
+    counts = Counts(np.array([[90.0], [30.0], [9.0]]), ("a", "b", "c"))
+    start = with_policy(a_start("vs", counts))
+    assert SearchSpace.build(start, ("magnitude",)).sizes == {"magnitude": 4}
+    by_class = SearchSpace.build(start, ("magnitude",), {"magnitude": "class"})
+    assert by_class.sizes == {"magnitude": 6}
+
+
+def test_each_part_of_alpha_moves_its_own_parameter():
+    space = SearchSpace.build(with_policy(a_start()), (*TOGETHER, *POLICY_PARAMETERS), "one")
+    start = decoded(space, np.zeros(space.dimension))
+    place = 0
+    for name, size in space.sizes.items():
+        alpha = np.zeros(space.dimension)
+        alpha[place : place + size] = 0.5
+        place += size
+        values = decoded(space, alpha)
+        pairs = zip(tensors_of(values), tensors_of(start), strict=True)
+        moved = [not torch.allclose(found, before) for found, before in pairs]
+        names = (*TOGETHER, *POLICY_PARAMETERS)
+        # one value for all of w, l or δ is what the normalisation takes away
+        assert moved == [each == name and name not in TOGETHER[:3] for each in names]
+
+
+def test_a_design_keeps_a_policy_that_is_not_searched():
+    start = with_policy(a_start())
+    space = SearchSpace.build(start, ("additive",), "class")
+    assert space.design(np.ones(3)).policy == start.policy
+    assert a_start().policy is SearchSpace.build(a_start()).design(np.zeros(4)).policy is None
+
+
+def test_detached_values_have_no_graph():
+    space = SearchSpace.build(with_policy(a_start()), (*TOGETHER, *POLICY_PARAMETERS))
+    alpha = torch.zeros(space.dimension, dtype=torch.float64, requires_grad=True)
+    values, detached = space.decode(alpha), space.decode(alpha).detached()
+    assert all(each.requires_grad for each in values.policy)
+    assert not any(each.requires_grad for each in detached.policy)
+    assert all(map(torch.equal, values.policy, detached.policy))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (
+            {"parameters": ("additive", "magnitude")},
+            "magnitude is that of an augmentation policy, and the starting design has none; give",
+        ),
+        (
+            {
+                "parameters": ("probability",),
+                "start": replace(a_start(), policy=Policy.ball(np.ones((3, 2)))),
+            },
+            "the probability of ball is 1 for class 0 in group 0, an end of its range",
+        ),
         ({"parameters": ()}, "cannot search"),
         ({"parameters": ("weights",)}, "cannot search"),
         ({"parameters": ("weight", "weight")}, "distinct"),

@@ -3,6 +3,8 @@
 >>> from autobalance import AutoBalanceClassifier, LossDesign, ParametricCrossEntropy
 """
 
+from autobalance.augmentation.module import PolicyAugmentation
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import (
@@ -41,6 +43,8 @@ __all__ = [
     "OnlineSearch",
     "OnlineSettings",
     "ParametricCrossEntropy",
+    "Policy",
+    "PolicyAugmentation",
     "Retrained",
     "SearchError",
     "SearchPlan",

@@ -23,6 +23,7 @@ from autobalance.design import LossDesign
 from autobalance.losses.presets import preset
 from autobalance.model import Model
 from autobalance.objectives import BoundObjective
+from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.posthoc import tune_bias
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.exact import Progress
@@ -79,9 +80,12 @@ class Bench(ABC):
     ----------
     default_ridge
         Ridge, or weight decay of a network, where none is named.
+    starting_radius
+        Of balls around the examples, in the units of the features that are trained on.
     """
 
     default_ridge: float = DEFAULT_RIDGE
+    starting_radius: float = 1.0
 
     def __init__(
         self,
@@ -192,3 +196,9 @@ class Bench(ABC):
         )
         effective = np.divide(total**2, squares, out=np.zeros(shape), where=squares > 0)
         return 1 / self.objective.estimation_variance(effective, total / total.sum())
+
+
+def fitted_values(space: SearchSpace) -> int:
+    """How many numbers a search of this space fits beside the ridge, those of a policy included."""
+    of_policy = sum(space.sizes.get(parameter, 0) for parameter in POLICY_PARAMETERS)
+    return space.degrees_of_freedom + of_policy

@@ -111,7 +111,8 @@ def fit(
             metavar="NAMES",
             help="What is searched, of weight,emphasis,additive,multiplicative,ridge; auto is "
             "weight,additive,ridge for a linear head; for a network it is emphasis for the "
-            "balanced error, and else additive,multiplicative.",
+            "balanced error, and else additive,multiplicative. An --augmentation adds its own, "
+            "probability,magnitude.",
         ),
     ] = "auto",
     dictionary: Annotated[
@@ -164,6 +165,16 @@ def fit(
             "them left to right unless they are grey."
         ),
     ] = True,
+    augmentation: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Search an augmentation policy of rotations, colours and more beside the loss: "
+            "one for all, personal for a policy of each class that follows its frequency, or a "
+            "dictionary, such as cluster:10, for a policy of each cluster; for a linear head ball, "
+            "which moves examples within a ball of a radius for each class; none for no policy.",
+        ),
+    ] = "none",
     epochs: Annotated[int, typer.Option(min=1, help="Of a network.")] = TABULAR_TRAINING.epochs,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Of a network.")
@@ -205,7 +216,11 @@ def fit(
         _refuse_given(for_tables, f"{data} holds images, whose pixels are all that is looked at")
         columns = ImageColumns(target, groups, split_column, image_size)
     else:
-        for_images = {"--image-size": image_size, "--no-augment": not augment}
+        for_images = {
+            "--image-size": image_size,
+            "--no-augment": not augment,
+            f"--augmentation {augmentation}": augmentation not in ("none", "ball"),
+        }
         _refuse_given(for_images, f"{data} holds no images")
         columns = _table_columns(target, groups, split_column, drop, group_as_feature, features)
     training = IMAGE_TRAINING if of_images else TABULAR_TRAINING
@@ -235,6 +250,7 @@ def fit(
             weight_decay=weight_decay,
         ),
         augment=augment,
+        augmentation=None if augmentation == "none" else augmentation,
     )
     request.parse_objective()
     if resume and model is None:
@@ -286,10 +302,13 @@ def _fit_into(
 
 def _print_run(run: FinishedRun, folder: Path) -> None:
     """The results; the last line of the standard output is the path of the report."""
+    from autobalance.augmentation.wording import summary
     from autobalance.runs.folder import DESIGN_FILE, REPORT_FILE
     from autobalance.terminal import print_run
 
-    print_run(run.metrics, [folder / DESIGN_FILE, folder / REPORT_FILE])
+    kept = run.design
+    augmentation = "" if kept.policy is None else summary(kept.policy, kept.counts)
+    print_run(run.metrics, [folder / DESIGN_FILE, folder / REPORT_FILE], augmentation)
 
 
 def _table_columns(

@@ -17,13 +17,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.errors import AutoBalanceError, DesignError
 from autobalance.labels import Label, label_from_json, label_to_json
 from autobalance.storage import read_json, write_text_atomically
 
 FORMAT = "autobalance-design"
-VERSION = 1
+VERSION = 2
+"""Of designs with a policy; others are written as version 1, which every AutoBalance reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +49,14 @@ class LossDesign:
     metadata
         Anything worth keeping that JSON can hold: objective, seed, versions, how it was found. It
         is kept as JSON would give it back, so tuples become lists.
+    policy
+        What happens to the examples of each cell before training sees them, or ``None``.
 
     Raises
     ------
     DesignError
         If a shape does not fit the counts, a value is not finite, a weight or multiplier is not
-        positive, or the metadata holds something that JSON cannot.
+        positive, the policy is for other cells, or the metadata holds something that JSON cannot.
     """
 
     counts: Counts
@@ -61,6 +65,7 @@ class LossDesign:
     multiplicative: Float[ndarray, "K G"]
     ridge: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         for name in ("weight", "additive", "multiplicative"):
@@ -85,6 +90,12 @@ class LossDesign:
                 )
         if self.ridge is not None and not (np.isfinite(self.ridge) and self.ridge >= 0):
             raise DesignError(f"ridge is {self.ridge} but must be finite and not negative")
+        if self.policy is not None and self.policy.cells != self.counts.values.shape:
+            raise DesignError(
+                f"the policy is for {self.policy.cells[0]} classes and {self.policy.cells[1]} "
+                f"groups but the design has {self.counts.n_classes} and {self.counts.n_groups}; "
+                "give it a row for each class and a column for each group"
+            )
         try:
             metadata = json.loads(json.dumps(dict(self.metadata), allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
@@ -106,7 +117,7 @@ class LossDesign:
         groups = self.counts.groups
         document = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1 if self.policy is None else VERSION,
             "classes": [label_to_json(label) for label in self.counts.classes],
             "groups": None if groups is None else [label_to_json(label) for label in groups],
             "counts": self.counts.values.tolist(),
@@ -114,6 +125,7 @@ class LossDesign:
             "additive": self.additive.tolist(),
             "multiplicative": self.multiplicative.tolist(),
             "ridge": self.ridge,
+            **({} if self.policy is None else {"policy": self.policy.to_plain()}),
             "metadata": dict(self.metadata),
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -141,6 +153,7 @@ class LossDesign:
                 _table(document, "multiplicative"),
                 None if ridge is None else _number(ridge),
                 _object(document, "metadata"),
+                Policy.from_plain(document["policy"]) if "policy" in document else None,
             )
         except KeyError as error:
             raise DesignError(
@@ -180,6 +193,7 @@ class LossDesign:
         return (
             self.counts == other.counts
             and self.ridge == other.ridge
+            and self.policy == other.policy
             and dict(self.metadata) == dict(other.metadata)
             and all(
                 np.array_equal(getattr(self, name), getattr(other, name))

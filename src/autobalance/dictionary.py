@@ -9,7 +9,9 @@ kept sparse: with a value for each of 8,142 classes the matrix itself would take
 ``cluster:C``          one per cluster of C classes of similar count (sorted, ties by index)
 ``rank:M``             M hat functions: piecewise linear in the frequency rank of the class
 ``log-prior``          the single column log π of the classes: tunes τ of logit adjustment
-``cell``, ``cell-cluster:C``, ``cell-rank:M``, ``cell-log-prior``
+``one``                a single column of ones: the same value for all
+``line``               two columns, ones and log π scaled to [−1, 1]: a line along log frequency
+``cell``, ``cell-cluster:C``, ``cell-rank:M``, ``cell-log-prior``, ``cell-line``
                        the same with (class, group) cells in the place of classes
 =====================  =====================================================================
 """
@@ -38,9 +40,11 @@ MIN_EXAMPLES_PER_VALUE = 10
 """Held-out examples for each searched value, at least, with the default dictionary."""
 _KNOTS = 4
 _ROUNDING = 1e-9
-_PLAIN = ("class", "cell")
+_PLAIN = ("class", "cell", "one")
 _NUMBERED = ("cluster", "rank")
-_NAME = re.compile(r"(?P<cell>cell-)?(?P<kind>class|cell|cluster|rank|log-prior)(?::(?P<n>\d+))?")
+_NAME = re.compile(
+    r"(?P<cell>cell-)?(?P<kind>class|cell|one|cluster|rank|log-prior|line)(?::(?P<n>\d+))?"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +109,8 @@ def _columns(name: str, counts: Counts) -> csr_array:
     misnumbered = match is not None and (kind in _NUMBERED) != (match["n"] is not None)
     if match is None or misnumbered or (match["cell"] and kind in _PLAIN):
         raise DesignError(
-            f"dictionary {name!r} is unknown; use class, cluster:C, rank:M, log-prior, cell, "
-            "cell-cluster:C, cell-rank:M, cell-log-prior or auto"
+            f"dictionary {name!r} is unknown; use class, cluster:C, rank:M, log-prior, line, one, "
+            "cell, cell-cluster:C, cell-rank:M, cell-log-prior, cell-line or auto"
         )
     by_cell = bool(match["cell"]) or kind == "cell"
     sizes = counts.values.ravel() if by_cell else counts.per_class
@@ -119,6 +123,10 @@ def _columns(name: str, counts: Counts) -> csr_array:
         matrix = _rank_hats(sizes, min(number, len(sizes)))
     elif kind == "log-prior":
         matrix = _log_prior(sizes)
+    elif kind == "line":
+        matrix = _line(sizes)
+    elif kind == "one":
+        matrix = np.ones((len(sizes), 1))
     else:
         matrix = eye_array(len(sizes))
     return csr_array(matrix if by_cell else kron(matrix, np.ones((counts.n_groups, 1))))
@@ -217,3 +225,11 @@ def _log_prior(sizes: Float[ndarray, "M"]) -> Float[ndarray, "M 1"]:
     """Log frequency; an empty cell counts as half an example, as in the presets."""
     filled = np.where(sizes > 0, sizes, 0.5 * min(1.0, sizes[sizes > 0].min()))
     return np.asarray(np.log(filled / filled.sum())[:, None])
+
+
+def _line(sizes: Float[ndarray, "M"]) -> Float[ndarray, "M 2"]:
+    """Ones, and log frequency from −1 for the rarest to 1 for the most frequent."""
+    log = _log_prior(sizes)[:, 0]
+    half = (log.max() - log.min()) / 2
+    slope = np.zeros_like(log) if half == 0 else (log - log.min()) / half - 1
+    return np.stack([np.ones_like(log), slope], 1)

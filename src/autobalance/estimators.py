@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from autobalance.augmentation.policy import Policy
 from autobalance.bench import DEFAULT_RIDGE
 from autobalance.contest.contenders import OURS
 from autobalance.contest.procedure import Procedure, TrainingData
@@ -96,6 +97,13 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     standardise
         Scale each feature to variance 1 inside the model (default), or, if false, all by one common
         scale: better for embeddings, whose features share a unit. ``coef_`` is for raw features.
+    augmentation
+        ``"ball"`` trains a linear head on balls around the examples, of a radius for each class
+        (and group) that is searched beside the loss, as Lemma 2 of the paper has it; or a
+        :meth:`Policy.ball <autobalance.augmentation.policy.Policy.ball>` to start from. Radii are
+        in units of the standardised features. Predictions see examples as they are. It takes about
+        five times as long, and the draws depend on the order of the rows. ``None`` (default) moves
+        no example.
     positive_class
         The class that ``equal-opportunity`` is about; by default the second of two.
     empty_cells
@@ -191,6 +199,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         sharpness: float | None = None,
         profile_temperature: bool = True,
         standardise: bool = True,
+        augmentation: str | Policy | None = None,
         positive_class: Label = None,
         empty_cells: str = "error",
         max_evaluations: int = 60,
@@ -218,6 +227,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         self.sharpness = sharpness
         self.profile_temperature = profile_temperature
         self.standardise = standardise
+        self.augmentation = augmentation
         self.positive_class = positive_class
         self.empty_cells = empty_cells
         self.max_evaluations = max_evaluations
@@ -342,6 +352,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
                 self.plan or SearchPlan(),
                 self.device,
             ),
+            policy=self.augmentation,
         )
 
     def save(self, folder: str | Path) -> None:

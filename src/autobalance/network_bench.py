@@ -20,7 +20,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor, nn
 
-from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
+from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead, fitted_values
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import SearchError
@@ -142,7 +142,7 @@ class NetworkBench(Bench):
                 plan,
                 self.seed,
                 space.parameters,
-                {parameter: each.name for parameter, each in space.dictionaries.items()},
+                {parameter: each.name for parameter, each in space.all_dictionaries.items()},
                 space.parametrisation,
             )
 
@@ -181,7 +181,7 @@ class NetworkBench(Bench):
             gain=gain.value,
             gain_standard_error=gain.standard_error,
         )
-        return self._retrained(result, name, kind, space.degrees_of_freedom, started)
+        return self._retrained(result, name, kind, fitted_values(space), started)
 
     def train_preset(
         self,
@@ -343,6 +343,8 @@ def _mark(design: LossDesign) -> str:
     digest = hashlib.sha256(repr(design.ridge).encode())
     for values in (design.weight, design.additive, design.multiplicative):
         digest.update(values.tobytes())
+    if design.policy is not None:
+        digest.update(repr(design.policy.to_plain()).encode())
     return digest.hexdigest()[:16]
 
 

@@ -29,13 +29,15 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.dictionary import Dictionary, choose_dictionary, make_dictionary
 from autobalance.errors import DesignError
+from autobalance.policy_space import POLICY_PARAMETERS, PolicySpace, searched_in
 
 LOSS_PARAMETERS = ("weight", "emphasis", "additive", "multiplicative")
-PARAMETERS = (*LOSS_PARAMETERS, "ridge")
+PARAMETERS = (*LOSS_PARAMETERS, *POLICY_PARAMETERS, "ridge")
 PARAMETRISATIONS = ("exp", "sigmoid")
 RIDGE_BOUNDS = (1e-5, 1e2)
 """Range of the searched ridge, on standardised features and the mean loss."""
@@ -44,16 +46,23 @@ RIDGE_FLOOR = 1e-6
 _BOUNDS = {"weight": 5.0, "emphasis": 5.0, "additive": 8.0, "multiplicative": 1.5}
 """Largest searched |log w|, |l| and |Δ| from the start; along log π the bound is on its slope."""
 _SLOPE_BOUND = 3.0
+# values by class followed the noise of the held-out examples
+_ONE_SLOPE = "one slope joins all losses consistent for the balanced error"
+_POLICY_LINE = "the policy follows a line along log frequency"
 
 
 @dataclass(frozen=True)
 class LossValues:
-    """The loss at one α as differentiable tensors (float64, CPU)."""
+    """The loss at one α as differentiable tensors (float64, CPU).
+
+    ``policy`` holds probabilities and magnitudes of the augmentation, where the design has one.
+    """
 
     weight: Float[Tensor, "K G"]
     additive: Float[Tensor, "K G"]
     multiplicative: Float[Tensor, "K G"]
     ridge: Float[Tensor, ""]
+    policy: tuple[Float[Tensor, "K G S L"], ...] = ()
 
     def detached(self) -> LossValues:
         """The same values without their graph."""
@@ -62,6 +71,7 @@ class LossValues:
             self.additive.detach(),
             self.multiplicative.detach(),
             self.ridge.detach(),
+            tuple(values.detach() for values in self.policy),
         )
 
 
@@ -73,6 +83,7 @@ class SearchSpace:
     dictionaries: Mapping[str, Dictionary]
     search_ridge: bool
     parametrisation: str = "exp"
+    policy: PolicySpace | None = None
 
     @classmethod
     def build(
@@ -91,12 +102,13 @@ class SearchSpace:
         start
             The design at α = 0: a preset or any saved design. A ridge below 1e-6 counts as 1e-6.
         parameters
-            Any subset of weight, emphasis, additive, multiplicative, ridge, but one of weight and
-            emphasis at most; the others keep their start.
+            Any subset of weight, emphasis, additive, multiplicative, probability, magnitude, ridge,
+            but one of weight and emphasis at most; the others keep their start. Probability and
+            magnitude are those of the start's augmentation policy.
         dictionary
             A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: for
-            emphasis one slope along log π, for the others the finest that the held-out examples
-            can carry.
+            emphasis one slope along log π, for a policy a line along it, for the others the finest
+            that the held-out examples can carry.
         parametrisation
             ``"exp"`` (default, can start at plain cross-entropy) or ``"sigmoid"`` (the paper's).
         held_out_share
@@ -125,7 +137,16 @@ class SearchSpace:
         if start.ridge is None:
             raise DesignError("the starting design has no ridge; set one, such as 0.01")
         start = replace(start, ridge=max(start.ridge, RIDGE_FLOOR))
-        kinds = [name for name in LOSS_PARAMETERS if name in parameters]
+        of_loss, of_policy = (
+            [n for n in LOSS_PARAMETERS if n in parameters],
+            searched_in(parameters),
+        )
+        if of_policy and start.policy is None:
+            raise DesignError(
+                f"{of_policy[0]} is that of an augmentation policy, and the starting design has "
+                "none; give it one with replace(design, policy=...), or search the loss alone"
+            )
+        kinds = of_loss + of_policy
         names = dict.fromkeys(kinds, dictionary) if isinstance(dictionary, str) else dictionary
         surplus = [name for name in names if name not in kinds]
         if surplus:
@@ -136,16 +157,22 @@ class SearchSpace:
         missing = [name for name in kinds if name not in names]
         if missing:
             raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
-        vectors = len([name for name in kinds if name != "emphasis"])
+        vectors = len([name for name in of_loss if name != "emphasis"])
         finest = choose_dictionary(start.counts, vectors, held_out_share, examples)
-        automatic = dict.fromkeys(kinds, finest) | {"emphasis": _emphasis(start.counts)}
+        automatic = dict.fromkeys(kinds, finest) | {
+            "emphasis": _along_frequency(start.counts, "log-prior", _ONE_SLOPE),
+            **dict.fromkeys(of_policy, _along_frequency(start.counts, "line", _POLICY_LINE)),
+        }
         dictionaries = {
             name: automatic[name]
             if names[name] == "auto"
             else make_dictionary(names[name], start.counts)
             for name in kinds
         }
-        return cls(start, dictionaries, "ridge" in parameters, parametrisation)
+        policy = None
+        if start.policy is not None:
+            policy = PolicySpace(start.policy, {name: dictionaries.pop(name) for name in of_policy})
+        return cls(start, dictionaries, "ridge" in parameters, parametrisation, policy)
 
     @property
     def counts(self) -> Counts:
@@ -155,12 +182,25 @@ class SearchSpace:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the searched parameters, in the order of their places in α."""
-        return (*self.dictionaries, *(("ridge",) if self.search_ridge else ()))
+        return tuple(self.sizes)
+
+    @cached_property
+    def all_dictionaries(self) -> Mapping[str, Dictionary]:
+        """Of the loss and then of the policy."""
+        return {**self.dictionaries, **(self.policy.dictionaries if self.policy else {})}
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Entries of α for each searched parameter, in their order."""
+        sizes = {name: dictionary.size for name, dictionary in self.dictionaries.items()}
+        if self.policy is not None:
+            sizes |= {name: self.policy.size(name) for name in self.policy.dictionaries}
+        return sizes | ({"ridge": 1} if self.search_ridge else {})
 
     @property
     def n_loss_values(self) -> int:
-        """How many entries of α shape the loss; the ridge, if searched, comes after them."""
-        return sum(dictionary.size for dictionary in self.dictionaries.values())
+        """How many entries of α shape loss and policy; the ridge, if searched, comes after them."""
+        return sum(size for name, size in self.sizes.items() if name != "ridge")
 
     @cached_property
     def degrees_of_freedom(self) -> int:
@@ -194,6 +234,10 @@ class SearchSpace:
         for name, dictionary in self.dictionaries.items():
             limit = _SLOPE_BOUND if dictionary.name.endswith("log-prior") else _BOUNDS[name]
             bounds += [(-limit, limit)] * dictionary.size
+        if self.policy is not None:
+            limit = self.policy.bound
+            for name in self.policy.dictionaries:
+                bounds += [(-limit, limit)] * self.sizes[name]
         if self.search_ridge:
             ridge = float(self.start.ridge or 0.0)
             low, high = (float(np.log(bound / ridge)) for bound in RIDGE_BOUNDS)
@@ -208,11 +252,9 @@ class SearchSpace:
         additive = torch.from_numpy(self.start.additive.copy())
         multiplicative = torch.from_numpy(self.start.multiplicative.copy())
         ridge = alpha.new_tensor(self.start.ridge)
-        position = 0
+        parts = dict(zip(self.sizes, torch.split(alpha, list(self.sizes.values())), strict=True))
         for name, dictionary in self.dictionaries.items():
-            part = alpha[position : position + dictionary.size]
-            position += dictionary.size
-            change = (dictionary @ part).reshape(shape)
+            change = (dictionary @ parts[name]).reshape(shape)
             if name == "weight":
                 log_weight = log_weight + change
             elif name == "emphasis":
@@ -226,10 +268,11 @@ class SearchSpace:
                 start = multiplicative / (2 * multiplicative.max())
                 multiplicative = torch.sigmoid(torch.logit(start) + change)
         if self.search_ridge:
-            ridge = ridge * torch.exp(alpha[position])
+            ridge = ridge * torch.exp(parts["ridge"][0])
         weight = torch.exp(log_weight - log_weight.max())
         weight = weight / (frequencies * weight).sum()
-        return LossValues(weight, additive, multiplicative, ridge)
+        policy = () if self.policy is None else self.policy.decode(parts)
+        return LossValues(weight, additive, multiplicative, ridge, policy)
 
     def design(self, alpha: Float[ndarray, "A"]) -> LossDesign:
         """The design at α, to keep."""
@@ -240,12 +283,19 @@ class SearchSpace:
             values.additive.numpy(),
             values.multiplicative.numpy(),
             float(values.ridge),
+            policy=self._policy_of(values),
         )
+
+    def _policy_of(self, values: LossValues) -> Policy | None:
+        if self.policy is None:
+            return None
+        probability, magnitude = (each.numpy() for each in values.policy)
+        return replace(self.policy.start, probability=probability, magnitude=magnitude)
 
     def describe(self) -> dict[str, object]:
         """What is searched and why, as plain values for a report."""
-        kinds = {dictionary.name for dictionary in self.dictionaries.values()}
-        reasons = dict.fromkeys(d.reason for d in self.dictionaries.values())
+        kinds = {dictionary.name for dictionary in self.all_dictionaries.values()}
+        reasons = dict.fromkeys(d.reason for d in self.all_dictionaries.values())
         return {
             "parameters": list(self.parameters),
             "dictionary": ", ".join(sorted(kinds)) or "none",
@@ -255,8 +305,7 @@ class SearchSpace:
         }
 
 
-def _emphasis(counts: Counts) -> Dictionary:
-    """One slope: values by class followed the noise of the held-out examples."""
-    name = "log-prior" if counts.n_groups == 1 else "cell-log-prior"
-    reason = "one slope joins all losses consistent for the balanced error"
+def _along_frequency(counts: Counts, name: str, reason: str) -> Dictionary:
+    """By the size of classes, or of cells where there are groups."""
+    name = name if counts.n_groups == 1 else f"cell-{name}"
     return replace(make_dictionary(name, counts), reason=reason)

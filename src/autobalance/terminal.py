@@ -104,8 +104,8 @@ def log_to_terminal() -> None:
     logger.handlers = [RichHandler(console=Console(stderr=True), show_path=False)]
 
 
-def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
-    """Print the methods, the verdict and where the files are, a path a line."""
+def print_run(metrics: Mapping[str, Any], paths: Sequence[Path], augmentation: str = "") -> None:
+    """Print the methods, the verdict, what augments, and where the files are, a path a line."""
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -129,6 +129,8 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path]) -> None:
     console.print(table)
     verdict = metrics["verdict"]
     print(f"\n{readable(verdict['headline'])}\n{readable(verdict['text'])}\n")
+    if augmentation:
+        print(f"Augmentation: {readable(augmentation)}\n")
     for path in paths:
         print(path)
 

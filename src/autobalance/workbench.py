@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead
+from autobalance.bench import CLOSED_FORM, DESIGNED, Bench, TrainedHead, fitted_values
 from autobalance.counts import Counts
 from autobalance.data.features import FeatureMatrix
 from autobalance.design import LossDesign
 from autobalance.model import LinearModel
 from autobalance.objectives import BoundObjective
+from autobalance.search.augmented_heads import starting_radius
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.exact import ExactProblem, Progress, exact_search, refit
 from autobalance.search.folds import Folds
@@ -27,7 +29,7 @@ from autobalance.starts import default_starts
 
 DEFAULT_PARAMETERS = ("weight", "additive", "ridge")
 _FINAL_TOLERANCE = 1e-7
-_DOUBLE_TOLERANCES = {"tolerance": 1e-8, "hypergradient_tolerance": 1e-8}
+_DOUBLE_TOLERANCES: dict[str, Any] = {"tolerance": 1e-8, "hypergradient_tolerance": 1e-8}
 
 
 class Workbench(Bench):
@@ -67,7 +69,7 @@ class Workbench(Bench):
             dtype=settings.dtype,
             columns=len(folds) * counts.n_classes,
         )
-
+        self.starting_radius = starting_radius(features.shape[1])
         self._tuned: dict[tuple[str, tuple[str, ...], float], SearchResult] = {}
 
     def best_start(self, ridge: float | None = None) -> LossDesign:
@@ -97,7 +99,7 @@ class Workbench(Bench):
             required_gain=self.settings.required_gain if kind == DESIGNED else None,
             progress=progress,
         )
-        return self._retrained(result, name, kind, space.degrees_of_freedom)
+        return self._retrained(result, name, kind, fitted_values(space))
 
     def tune_preset(
         self, preset_name: str, tuned: Sequence[str] = (), ridge: float | None = None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from autobalance.augmentation.policy import Policy
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError, DesignError, ObjectiveError
 from autobalance.losses.presets import preset
@@ -105,3 +106,16 @@ def test_the_best_start_has_its_ridge_tuned_and_none_is_tried_without_one(data, 
 def test_what_cannot_be_is_refused_before_anything_is_prepared(data, procedure, change, error):
     with pytest.raises(error):
         replace(procedure, **change).check(data.counts)
+
+
+def test_a_start_without_a_policy_gets_one_and_another_keeps_its_own(data, procedure):
+    chains = (("ball",),)
+    for parameters in (("additive",), ("additive", "ridge")):
+        augmented = replace(
+            procedure, sub_policies=chains, parameters=parameters, start="auto", ridge=0.3
+        )
+        start = augmented.space(augmented.bench(data)).start
+        assert start.policy == Policy.uniform(*data.counts.values.shape, chains)
+    design = replace(preset("cdt", data.counts), policy=Policy.ball(0.2 + 0 * data.counts.values))
+    own = replace(procedure, sub_policies=chains, parameters=("additive",), start=design)
+    assert own.space(own.bench(data)).start.policy == design.policy

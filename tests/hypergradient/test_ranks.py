@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -96,3 +97,50 @@ def test_of_one_rank_the_mean_is_its_own(one_rank):
         assert found.equal(own)
     assert (mean.weight_decay, mean.record) == (estimate.weight_decay, estimate.record)
     assert mean_over_ranks(None, one_rank, LIKE) is None
+
+
+def test_slopes_of_inputs_are_averaged_beside_those_of_the_loss(one_rank):
+    inputs = (torch.arange(4.0).view(2, 1, 1, 2), torch.ones(2, 1, 1, 2).double())
+    estimate = replace(an_estimate(), inputs=inputs)
+    mean = mean_over_ranks(estimate, one_rank, (*LIKE, *inputs))
+    assert [part.shape for part in mean.loss] == [part.shape for part in LIKE]
+    for found, own in zip((*mean.loss, *mean.inputs), (*estimate.loss, *inputs), strict=True):
+        assert found.equal(own)
+        assert found.dtype == own.dtype
+    assert mean.weight_decay == estimate.weight_decay
+    assert mean_over_ranks(None, one_rank, (*LIKE, *inputs)) is None
+
+
+def two_ranks(monkeypatch, other):
+    """Each tensor that is reduced gets what the other rank has."""
+
+    def all_reduce(packed, group):
+        sent.append(packed.clone())
+        packed += other
+
+    sent = []
+    monkeypatch.setattr(dist, "all_reduce", all_reduce)
+    monkeypatch.setattr(dist, "get_world_size", lambda group: 2)
+    return sent
+
+
+def test_two_ranks_have_the_mean_of_slopes_of_inputs(monkeypatch, one_rank):
+    inputs = (torch.tensor([[[[2.0]]]]), torch.tensor([[[[4.0]]]]))
+    estimate = replace(an_estimate(), inputs=inputs)
+    numbers = 2 + 3 + 1 + 1
+    other = torch.cat([torch.full((numbers,), 10.0).double(), torch.tensor([1.5, 0.0]).double()])
+    two_ranks(monkeypatch, other)
+    mean = mean_over_ranks(estimate, one_rank, (*LIKE, *inputs))
+    assert [float(part) for part in mean.inputs] == [6.0, 7.0]
+    assert mean.loss[1].tolist() == [5.0, 5.5, 6.0]
+    assert mean.weight_decay == 1.0
+
+
+def test_a_rank_without_an_estimate_sends_as_many_numbers_as_the_others(monkeypatch, one_rank):
+    inputs = (torch.ones(2, 1, 1, 2), torch.ones(2, 1, 1, 2))
+    sent = two_ranks(monkeypatch, 0.0)
+    assert mean_over_ranks(None, one_rank, (*LIKE, *inputs)) is None
+    mean_over_ranks(replace(an_estimate(), inputs=inputs), one_rank, (*LIKE, *inputs))
+    assert sent[0].shape == sent[1].shape
+    assert sent[0].tolist() == [0.0] * (len(sent[0]) - 1) + [1.0]
+    assert sent[1][-1] == 0

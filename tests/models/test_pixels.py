@@ -67,18 +67,42 @@ def test_a_saved_model_takes_images():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (draw().float(), "images are float32 of shape (20, 3, 6, 5); give uint8 from 0 to 255"),
-        (draw(channels=1), "images are uint8 of shape (20, 1, 6, 5); give uint8"),
+        (draw(channels=1), "images are uint8 of shape (20, 1, 6, 5); give uint8, or floats from 0"),
         (draw()[0], "images are uint8 of shape (3, 6, 5); give uint8"),
         (draw(size=(3, 5)), "images of 3 × 5 are smaller than the 4 × 4 that the model takes"),
     ],
-    ids=["floats", "grey", "one", "small"],
+    ids=["grey", "one", "small"],
 )
 def test_what_it_does_not_take_is_named(images, message):
     front = Pixels(3, size=(4, 4))
     for call in (front, front.fit):
         with pytest.raises(DataError, match=re.escape(message)):
             call(images)
+
+
+@pytest.mark.usefixtures("plain_calls")
+def test_whole_numbers_are_no_images_and_floats_are_none_to_fit():
+    with pytest.raises(DataError, match=r"images are int64 of shape .*; give uint8, or floats"):
+        Pixels(3)(draw().long())
+    with pytest.raises(DataError, match="images are float32; fit mean and std to bytes, uint8"):
+        Pixels(3).fit(draw().float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_between_bytes_are_between_what_these_give(dtype):
+    images, front = draw(), Pixels(3).fit(draw())
+    torch.testing.assert_close(front(images.to(dtype)), front(images))
+    halves = front((images // 2).to(dtype) + 0.5)
+    expected = (front(images // 2) + front(images // 2 + 1)) / 2
+    torch.testing.assert_close(halves, expected)
+    assert halves.dtype == torch.float32
+
+
+def test_gradients_reach_images_that_are_floats():
+    images, front = draw().float().requires_grad_(), Pixels(3).fit(draw())
+    (slope,) = torch.autograd.grad(front(images).sum(), images)
+    expected = 1 / (255 * front.std)
+    torch.testing.assert_close(slope, expected[:, None, None].expand_as(slope))
 
 
 def test_no_image_is_named():

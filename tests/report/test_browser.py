@@ -3,12 +3,18 @@
 import functools
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from autobalance.augmentation.policy import policy_for_images
+from autobalance.counts import Counts
 from autobalance.report import ComparedRun, render_comparison, render_report
+from autobalance.runs.augmented import show_augmented
+from autobalance.runs.examples import Examples
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = next(
@@ -47,6 +53,16 @@ FIGURES = """() => [...document.querySelectorAll("figure")].map(figure => {
 })"""
 
 
+def augmented(counts: Counts) -> dict[str, Any]:
+    """What a run writes of a policy on noise."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 9)
+    images = rng.integers(0, 256, (18, 3, 8, 8), dtype=np.uint8)
+    policy = policy_for_images(2, 1, 3)
+    policy = replace(policy, probability=policy.probability * [[[[1.0]]], [[[0.5]]]])
+    return show_augmented(policy, counts, Examples(images, y, np.zeros_like(y))).to_plain()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
@@ -67,6 +83,9 @@ def write_page(
         if name == "comparison":
             made = [(each, make_run(*RUNS[each][0], **RUNS[each][1])) for each in COMPARED]
             html = render_comparison([ComparedRun(each, run[0], run[1]) for each, run in made])
+        elif name == "augmented":
+            run = make_run(["a", LONG])
+            html = render_report(*run, augmented(run[1].counts))
         else:
             arguments, options = RUNS[name]
             html = render_report(*make_run(*arguments, **options))
@@ -99,6 +118,22 @@ def open_page(browser: Any, write_page: Callable[[str], Path]) -> Iterator[Calla
     for page, address, complaints in opened:
         page.close()
         assert complaints == [address]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_pictures_of_an_augmentation_are_shown_without_a_request(
+    open_page: Callable[..., Any], width: int, scheme: str
+) -> None:
+    page = open_page("augmented", width, scheme)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    for part in ("as they are", "augmented, twice"):
+        name = f"8 images of class '{LONG}', {part}"
+        shown = page.get_by_role("img", name=name)
+        assert shown.evaluate("image => image.complete && image.naturalWidth > 0")
+        box = shown.bounding_box()
+        assert box["x"] >= 0
+        assert 300 <= box["width"] <= width - box["x"]
 
 
 def collisions(texts: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -187,7 +222,7 @@ def test_a_screen_reader_hears_headings_figures_and_tables(open_page: Callable[.
     assert page.get_by_role("rowheader", name="<=50K · Female").count() >= 2
 
 
-@pytest.mark.parametrize("name", ["two", "thousand", "comparison"])
+@pytest.mark.parametrize("name", ["two", "thousand", "augmented", "comparison"])
 def test_pages_can_be_printed(open_page: Callable[..., Any], name: str) -> None:
     page = open_page(name, DESK, "dark")
     page.emulate_media(media="print")

@@ -43,7 +43,38 @@ def test_augmentation_is_left_out_on_request():
     assert request.settings(COLOUR)["augmentation"] == "none"
 
 
-def test_features_are_never_augmented():
+def test_a_policy_adds_what_it_searches_and_the_operations_for_the_channels():
+    request = replace(IMAGES, augmentation="one", dictionary="class")
+    asked = procedure(request, COLOUR)
+    assert asked.parameters == ("emphasis", "probability", "magnitude")
+    assert asked.dictionary == {"emphasis": "class", "probability": "one", "magnitude": "one"}
+    assert ("saturation", "invert") in asked.sub_policies
+    assert ("saturation", "invert") not in procedure(request, GREY).sub_policies
+    own = replace(request, augmentation="personal", parameters=("weight", "magnitude", "ridge"))
+    asked = procedure(own, GREY)
+    assert asked.parameters == ("weight", "magnitude", "ridge")
+    assert asked.dictionary == {"weight": "class", "magnitude": "auto"}
+    assert procedure(IMAGES, COLOUR).sub_policies == ()
+    assert own.settings(GREY)["augmentation"] == (
+        "crops by up to 2 pixels, and a policy searched beside the loss (personal)"
+    )
+
+
+def test_balls_are_for_features():
+    request = replace(TABLE, augmentation="ball")
+    for given, expected in (
+        ("auto", "auto"),
+        (("weight",), ("weight", "magnitude")),
+        (("magnitude",), ("magnitude",)),
+    ):
+        asked = procedure(replace(request, parameters=given), COLOUR)
+        assert (asked.policy, asked.sub_policies, asked.parameters) == ("ball", (), expected)
+    assert request.settings((5,))["augmentation"] == "balls, searched"
+    with pytest.raises(DataError, match="a ball moves features, not images"):
+        replace(IMAGES, augmentation="ball")
+
+
+def test_features_are_not_augmented_unasked():
     assert "augmentation" not in replace(TABLE, model="mlp").settings((5,))
     assert "model" not in TABLE.settings((5,))
 

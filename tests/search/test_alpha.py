@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR
 
+from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.losses.presets import preset
 from autobalance.search.alpha import MovingAlpha, default_optimizer
@@ -16,9 +17,12 @@ from autobalance.space import PARAMETERS, RIDGE_BOUNDS, SearchSpace
 
 RNG = np.random.default_rng(0)
 COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), (0, 1, 2), (0, 1))
+POLICY = Policy.uniform(3, 2, [("rotate", "invert"), ("equalize", "posterize")])
 START = replace(preset("group-vs", COUNTS), ridge=0.05)
+AUGMENTING = replace(START, policy=POLICY)
 SPACE = SearchSpace.build(START, dictionary="cell")
 SLOPES = [torch.from_numpy(RNG.normal(size=(3, 2))) for _ in range(3)]
+POLICY_SLOPES = [torch.from_numpy(RNG.normal(size=POLICY.magnitude.shape)) for _ in range(2)]
 RIDGE_SLOPE = 0.7
 NONE = [torch.zeros(3, 2).double() for _ in range(3)]
 
@@ -44,8 +48,9 @@ TOGETHER = tuple(name for name in PARAMETERS if name != "emphasis")
 def linearised(space, alpha):
     """The linear function of the loss's values that the slopes are derivatives of."""
     values = space.decode(torch.from_numpy(alpha))
-    parts = (values.weight, values.additive, values.multiplicative)
-    total = sum(float((slope * part).sum()) for slope, part in zip(SLOPES, parts, strict=True))
+    parts = (values.weight, values.additive, values.multiplicative, *values.policy)
+    slopes = [*SLOPES, *POLICY_SLOPES]
+    total = sum(float((slope * part).sum()) for slope, part in zip(slopes, parts, strict=True))
     return total + RIDGE_SLOPE * float(values.ridge)
 
 
@@ -53,17 +58,29 @@ def linearised(space, alpha):
 @pytest.mark.parametrize("parametrisation", ["exp", "sigmoid"])
 @pytest.mark.parametrize("parameters", [*((name,) for name in PARAMETERS), TOGETHER])
 def test_it_descends_along_what_finite_differences_say(parameters, parametrisation, pull):
-    space = SearchSpace.build(START, parameters, "cell-rank:3", parametrisation)
+    space = SearchSpace.build(AUGMENTING, parameters, "cell-rank:3", parametrisation)
     alpha = MovingAlpha(space, sgd(lr=1e-2), pull=pull)
     for _ in range(3):  # away from 0, where a pull would not show
         before = alpha.vector
-        assert alpha.step(SLOPES, RIDGE_SLOPE)
+        assert alpha.step([*SLOPES, *POLICY_SLOPES], RIDGE_SLOPE)
         expected = [
             (linearised(space, before + shift) - linearised(space, before - shift)) / 2e-6
             for shift in 1e-6 * np.eye(space.dimension)
         ]
         expected += pull * before * (np.arange(space.dimension) < space.n_loss_values)
         np.testing.assert_allclose((before - alpha.vector) / 1e-2, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_slopes_of_a_policy_that_is_not_searched_are_not_needed():
+    """The loss moves as without one."""
+    with_one, without = (
+        MovingAlpha(SearchSpace.build(start, ("additive", "ridge"), "cell"), sgd())
+        for start in (AUGMENTING, START)
+    )
+    for alpha in (with_one, without):
+        assert alpha.step(SLOPES, RIDGE_SLOPE)
+    np.testing.assert_array_equal(with_one.vector, without.vector)
+    assert with_one.vector.all()
 
 
 @pytest.mark.parametrize("size", [1e4, np.nan])
@@ -91,6 +108,34 @@ def test_a_parameter_without_a_hypergradient_stays(optimizer):
     for name, part in alpha.parts.items():
         assert torch.equal(part, before[name]) == (name != "additive")
         assert part.grad is None
+
+
+@pytest.mark.parametrize("moving", ["additive", "probability", "magnitude"])
+def test_so_does_a_part_of_a_policy_without_one(moving):
+    parameters = ("additive", "probability", "magnitude")
+    alpha = MovingAlpha(SearchSpace.build(AUGMENTING, parameters, "one"), adam, pull=0.5)
+    nothing = torch.zeros_like(POLICY_SLOPES[0])
+    slopes = {"additive": SLOPES[1], **dict(zip(parameters[1:], POLICY_SLOPES, strict=True))}
+    assert alpha.step([NONE[0], SLOPES[1], NONE[2], *POLICY_SLOPES], 0.0)
+    before = {name: part.clone() for name, part in alpha.parts.items()}
+    given_ = {"additive": NONE[0], "probability": nothing, "magnitude": nothing}
+    additive, *policy = (given_ | {moving: slopes[moving]}).values()
+    assert alpha.step([NONE[0], additive, NONE[2], *policy], 0.0)
+    for name, part in alpha.parts.items():
+        assert torch.equal(part, before[name]) == (name != moving)
+
+
+def test_the_values_of_a_policy_stop_at_their_bounds_while_the_rest_moves_on():
+    space = SearchSpace.build(AUGMENTING, ("additive", "magnitude", "ridge"), "cell")
+    alpha = MovingAlpha(space, sgd(lr=0.01))
+    steep = 1e5 * torch.ones_like(POLICY_SLOPES[0])
+    for _ in range(2):
+        before = alpha.parts["additive"].clone()
+        assert alpha.step([*SLOPES, steep, steep], RIDGE_SLOPE)
+        assert (alpha.parts["additive"] != before).all()
+        assert set(alpha.parts["magnitude"].tolist()) == {-6.0}
+    assert not alpha.step([*SLOPES, steep, steep * torch.nan], RIDGE_SLOPE)
+    assert set(alpha.parts["magnitude"].tolist()) == {-6.0}
 
 
 @given(st.sampled_from(sorted(SCHEDULES)), st.lists(st.booleans(), min_size=1, max_size=8))
@@ -141,6 +186,20 @@ def test_the_default_moves_logits_by_the_rate(small_data):
     assert moved["weight"] == pytest.approx(0.05, rel=1e-4)
     assert moved["additive"] * steepest == pytest.approx(0.05, rel=1e-4)
     assert moved["multiplicative"] * 5 == pytest.approx(0.05, rel=1e-4)
+
+
+def test_the_default_moves_the_log_odds_of_a_policy_by_the_rate():
+    """As a root mean square, each in proportion to its slope; the rest moves as without one."""
+    space = SearchSpace.build(AUGMENTING, ("additive", "probability", "magnitude"), "cell")
+    alpha, plain = (
+        MovingAlpha(space, optimizer) for optimizer in (default_optimizer(0.05, space), sgd())
+    )
+    for each in (alpha, plain):
+        assert each.step([*SLOPES, *POLICY_SLOPES], 0.0)
+    for name in ("probability", "magnitude"):
+        moved, slope = alpha.parts[name], plain.parts[name] / -0.1
+        torch.testing.assert_close(moved, -0.05 * slope / slope.square().mean().sqrt())
+    torch.testing.assert_close(alpha.parts["additive"].abs(), torch.full((6,), 0.05).double())
 
 
 def test_the_ridge_stops_at_its_bounds_while_the_rest_moves_on():

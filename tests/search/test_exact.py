@@ -10,7 +10,7 @@ from autobalance.objectives import Objective
 from autobalance.search.constraints import Constraint
 from autobalance.search.exact import exact_search, refit
 from autobalance.search.heldout import HELD_OUT_LOSSES
-from autobalance.space import PARAMETERS
+from autobalance.space import LOSS_PARAMETERS
 
 OBJECTIVES_WITHOUT_GROUPS = ("error", "balanced", "worst-class")
 OBJECTIVES_WITH_GROUPS = (
@@ -21,6 +21,7 @@ OBJECTIVES_WITH_GROUPS = (
     "equalized-odds",
     "0.1*error+0.9*equalized-odds",
 )
+PARAMETERS = (*LOSS_PARAMETERS, "ridge")
 DICTIONARIES = ("class", "cluster:2", "rank:2", "log-prior")
 CELL_DICTIONARIES = ("cell", "cell-cluster:4", "cell-rank:3", "cell-log-prior")
 SUBSETS = (
@@ -311,7 +312,7 @@ def test_a_constraint_is_kept_or_said_to_be_broken(small_data):
 def test_refit_trains_on_all_examples(small_data):
     data = small_data.draw(groups=2, weighted=True)
     features = data.features()
-    design = data.space("group-vs").design(np.full(5, 0.2))
+    design = data.space("group-vs").design(np.full(4, 0.2))
     theta = refit(features, data.y, data.g, data.sample_weight, design, None, 1e-10, torch.float64)
     coef, intercept = features.to_original(theta)
     weight, additive, multiplicative = (

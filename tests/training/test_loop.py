@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from autobalance.augmentation.module import PolicyAugmentation
+from autobalance.augmentation.policy import Policy
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.ldam import LDAMLoss
 from autobalance.losses.parametric import ParametricCrossEntropy
@@ -37,7 +39,14 @@ def network():
 
 
 def training(
-    examples=None, size=SIZE, seed=0, additive=ADDITIVE, model=None, loss=None, **settings
+    examples=None,
+    size=SIZE,
+    seed=0,
+    additive=ADDITIVE,
+    model=None,
+    loss=None,
+    policy=None,
+    **settings,
 ):
     examples = examples_of() if examples is None else examples
     return Training(
@@ -45,6 +54,8 @@ def training(
         ParametricCrossEntropy(additive=additive) if loss is None else loss,
         ShuffledBatches(examples, torch.arange(len(examples)), size, seed),
         TrainingSettings(**{"epochs": EPOCHS, "batch_size": size} | settings),
+        augmentation=None if policy is None else PolicyAugmentation(policy),
+        seed=seed,
     )
 
 
@@ -191,6 +202,65 @@ def test_it_goes_on_from_a_checkpoint(tmp_path, stop):
     assert second.history == whole.history
     for name, value in second.model.state_dict().items():
         assert torch.equal(value, whole.model.state_dict()[name])
+
+
+BALL = Policy.ball([[0.2], [0.8], [2.0]])
+
+
+def test_each_batch_is_augmented_for_its_step_and_the_search_sees_it_as_it_was():
+    run, plain = training(epochs=2, policy=BALL), training(epochs=2)
+    run.search = watcher = Watcher(run.model)
+    stepped = []
+    step = run._step
+    run._step = lambda batch: (stepped.append(batch), step(batch))[1]
+    run.run()
+    seen = [entry for entry in watcher.seen if entry != "forget"]
+    given = [*plain.batches, *plain.batches]
+    augment, draws = PolicyAugmentation(BALL), torch.Generator().manual_seed(0)
+    assert len(stepped) == len(seen) == len(given)
+    for batch, found, (inputs, targets, groups, _) in zip(given, stepped, seen, strict=True):
+        assert torch.equal(inputs, batch.inputs)
+        assert torch.equal(targets, batch.targets)
+        assert groups is None
+        assert torch.equal(found.inputs, augment(*batch, draws))
+        assert not torch.equal(found.inputs, batch.inputs)
+        assert torch.equal(found.targets, batch.targets)
+
+
+def test_a_policy_that_changes_nothing_changes_nothing():
+    nothing = Policy.ball([[0.0]] * 3)
+    still, plain = training(policy=nothing), training()
+    still.run()
+    plain.run()
+    assert still.history == plain.history
+
+
+def test_draws_depend_on_the_seed_and_not_on_the_global_stream():
+    ends = []
+    for seed, noise in ((0, 1), (0, 2), (3, 1)):
+        run = training(policy=BALL, seed=seed)
+        torch.manual_seed(noise)
+        run.run()
+        ends.append(run.history[-1].train_loss)
+    assert ends[0] == ends[1] != ends[2]
+
+
+def test_augmented_it_goes_on_from_a_checkpoint(tmp_path):
+    whole, first, second = (training(policy=BALL) for _ in range(3))
+    whole.run()
+    with pytest.raises(InterruptedError):
+        first.run(Checkpoints(tmp_path), leave)
+    second.run(Checkpoints(tmp_path))
+    assert second.history == whole.history
+    for name, value in second.model.state_dict().items():
+        assert torch.equal(value, whole.model.state_dict()[name])
+
+
+@pytest.mark.parametrize("other", [None, Policy.ball([[0.2], [0.8], [2.1]])])
+def test_a_checkpoint_of_another_policy_is_refused(tmp_path, other):
+    training(policy=BALL).run(Checkpoints(tmp_path))
+    with pytest.raises(ArtifactError, match="are of a run with another policy; give a new"):
+        training(policy=other).run(Checkpoints(tmp_path))
 
 
 class Plain(nn.Module):

@@ -1,6 +1,7 @@
 """From data to a retrained network."""
 
 import random
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -11,11 +12,13 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from autobalance.augmentation.policy import Policy, policy_for_images
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError, DesignError, ObjectiveError
 from autobalance.losses.ldam import LDAMLoss
 from autobalance.losses.presets import preset
+from autobalance.models.pixels import Pixels
 from autobalance.objectives import Objective
 from autobalance.search import online
 from autobalance.training.checkpoint import rng_state
@@ -266,6 +269,102 @@ def test_a_test_part_may_lack_classes_and_is_coded_as_in_training(result):
     expected = result.evaluation.class_errors
     assert np.isnan(evaluation.class_errors[0])
     assert evaluation.class_errors[1:] == pytest.approx(expected[1:])
+
+
+# Augmentation policies
+
+
+def images(seed=0, sizes=(40, 20, 10)):
+    """Random bytes, darker where a class has its stripe."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.repeat_interleave(torch.arange(3), torch.tensor(sizes))
+    x = torch.randint(100, 256, (len(y), 3, 6, 6), dtype=torch.uint8, generator=generator)
+    for k in range(3):
+        x[y == k, :, 2 * k : 2 * k + 2] //= 2
+    return x, NAMES[y]
+
+
+def network_on_images():
+    front = Pixels(3).fit(images()[0])
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)]
+    return nn.Sequential(front, *layers)
+
+
+def augmenting(policy=None):
+    policy = policy_for_images(3, 1, 3) if policy is None else policy
+    return replace(preset("logit-adjustment", Examples.of(images()).counts), policy=policy)
+
+
+SEARCHED = ("emphasis", "probability", "magnitude")
+
+
+def run_on_images(**options):
+    options = {"start": augmenting(), "parameters": SEARCHED} | options
+    training = TrainingSettings(3, batch_size=8, learning_rate=0.05)
+    return run(network_on_images, images(), training=training, **options)
+
+
+@pytest.fixture(scope="module")
+def augmented():
+    return run_on_images(test_data=images(1))
+
+
+def test_a_policy_is_searched_and_retrained_with(augmented):
+    start = augmenting().policy
+    policy = augmented.design.policy
+    assert policy.sub_policies == start.sub_policies
+    assert {move.refused for move in augmented.moves} == {""}
+    assert (policy.probability != start.probability).mean() > 0.9
+    assert ((policy.magnitude != start.magnitude) == start.has_magnitude).mean() > 0.9
+    assert LossDesign.from_json(augmented.design.to_json()) == augmented.design
+    assert augmented.evaluation is not None
+    examples = Examples.of(images())
+    settings = TrainingSettings(3, batch_size=8, learning_rate=0.05)
+    plain = new_training(
+        network_on_images, examples, torch.arange(70), augmented.design, settings, CPU, 0
+    )
+    plain.run()
+    assert torch.equal(weights_of(plain.model), weights_of(augmented.model))
+
+
+def test_a_policy_that_is_not_searched_is_trained_with_and_kept():
+    found = run_on_images(parameters=("emphasis",))
+    assert found.design.policy == augmenting().policy
+    without = run_on_images(start="logit-adjustment", parameters=("emphasis",))
+    assert without.design.policy is None
+    assert not torch.equal(weights_of(found.model), weights_of(without.model))
+
+
+@pytest.mark.parametrize("phase", ["search", "retraining"])
+def test_an_augmented_run_that_is_left_goes_on_bit_for_bit(tmp_path, augmented, phase):
+    def leave(now, epoch):
+        if (now, epoch.number) == (phase, 2):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run_on_images(checkpoints=tmp_path, progress=leave)
+    again = run_on_images(checkpoints=tmp_path)
+    assert again.design.to_json() == augmented.design.to_json()
+    assert again.epochs == augmented.epochs
+    assert torch.equal(weights_of(again.model), weights_of(augmented.model))
+    moves = zip(again.moves, augmented.moves, strict=True)
+    assert all(np.array_equal(ours.alpha, theirs.alpha) for ours, theirs in moves)
+
+
+def test_the_radii_of_balls_are_searched_on_points():
+    start = replace(
+        preset("logit-adjustment", Examples.of(points()).counts), policy=Policy.ball([[0.3]] * 3)
+    )
+    found = run(start=start, parameters=("magnitude",), dictionary="class")
+    assert {move.refused for move in found.moves} == {""}
+    assert (found.design.policy.magnitude != 0.3).all()
+    assert (found.design.policy.probability == 1).all()
+    assert found.design.additive.tolist() == start.additive.tolist()
+
+
+def test_a_policy_that_is_not_there_is_not_searched():
+    with pytest.raises(DesignError, match="probability is that of an augmentation policy, and the"):
+        run(parameters=("probability",))
 
 
 def never():

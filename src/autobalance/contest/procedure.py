@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from autobalance.augmentation.policy import Policy
 from autobalance.bench import DEFAULT_RIDGE, Bench
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
@@ -24,6 +25,7 @@ from autobalance.losses.presets import preset
 from autobalance.network_bench import NetworkBench
 from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
+from autobalance.search.augmented_heads import require_balls
 from autobalance.search.constraints import Constraint
 from autobalance.search.folds import Folds, make_folds
 from autobalance.search.online_settings import network_parameters
@@ -32,6 +34,9 @@ from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
 from autobalance.workbench import DEFAULT_PARAMETERS as HEAD_PARAMETERS
 from autobalance.workbench import Workbench
+
+BALL = "ball"
+"""A ball around each example, whose radius for each cell is searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +151,12 @@ class Procedure:
         See :class:`~autobalance.data.features.FeatureMatrix`.
     network
         Which network to train and how, in place of a linear head.
+    sub_policies
+        Operations of the augmentation policy that a start gets which has none; see
+        :class:`~autobalance.augmentation.policy.Policy`.
+    policy
+        The same for a linear head: ``"ball"`` or a policy of balls; see
+        :mod:`~autobalance.search.augmented_heads`.
     """
 
     objective: Objective
@@ -161,6 +172,8 @@ class Procedure:
     settings: SearchSettings = field(default_factory=SearchSettings)
     standardise: bool = True
     network: NetworkSettings | None = None
+    sub_policies: tuple[tuple[str, ...], ...] = ()
+    policy: str | Policy | None = None
 
     def check(self, counts: Counts) -> None:
         """Refuse at once what would be refused after a while.
@@ -172,6 +185,7 @@ class Procedure:
             counts or with a network.
         """
         self.objective.bind(counts, self.empty_cells)
+        self._check_policy()
         SearchSpace.build(
             self._given_start(counts),
             self.parameters_used,
@@ -198,7 +212,10 @@ class Procedure:
         if self.network is not None:
             return network_parameters(self.parameters, self.objective)
         names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
-        return HEAD_PARAMETERS if tuple(names) == (AUTO,) else names
+        if tuple(names) != (AUTO,):
+            return names
+        with_balls = self.policy or (isinstance(self.start, LossDesign) and self.start.policy)
+        return (*HEAD_PARAMETERS, "magnitude") if with_balls else HEAD_PARAMETERS
 
     def bench(self, data: TrainingData) -> Bench:
         """Folds, prepared features and the bound objective.
@@ -293,30 +310,63 @@ class Procedure:
 
     def _start(self, bench: Bench) -> LossDesign:
         if self.start == AUTO and "ridge" in self.parameters_used:
-            return bench.best_start(self._ridge)
-        return self._given_start(bench.counts)
+            return self._with_policy(bench.best_start(self._ridge), bench.starting_radius)
+        return self._given_start(bench.counts, bench.starting_radius)
+
+    def _with_policy(self, start: LossDesign, radius: float) -> LossDesign:
+        if start.policy is not None or not (self.sub_policies or self.policy):
+            return start
+        if isinstance(self.policy, Policy):
+            return replace(start, policy=self.policy)
+        counts = start.counts
+        if self.policy == BALL:
+            return replace(start, policy=Policy.ball(np.full(counts.values.shape, radius)))
+        policy = Policy.uniform(counts.n_classes, counts.n_groups, self.sub_policies)
+        return replace(start, policy=policy)
+
+    def _check_policy(self) -> None:
+        """Refuse an augmentation that the model cannot be trained with."""
+        if isinstance(self.policy, str) and self.policy != BALL:
+            raise DesignError(
+                f"augmentation is {self.policy!r}; use 'ball', a policy made with Policy.ball, or "
+                "None"
+            )
+        if self.network is not None:
+            if self.policy is not None:
+                raise DataError(
+                    "this augmentation is a linear head's; leave it or the model out, or give a "
+                    "network's policy in the starting design to search_and_retrain"
+                )
+            return
+        of_start = self.start.policy if isinstance(self.start, LossDesign) else None
+        for policy in (self.policy, of_start):
+            if isinstance(policy, Policy):
+                require_balls(policy)
 
     @property
     def _ridge(self) -> float:
         """Of a head, or the weight decay of a network."""
         return self.ridge if self.network is None else self.network.training.weight_decay
 
-    def _given_start(self, counts: Counts) -> LossDesign:
+    def _given_start(self, counts: Counts, radius: float = Bench.starting_radius) -> LossDesign:
         """The start as far as it is known without trying any."""
         if isinstance(self.start, str):
             first = default_starts(self.objective)[0]
             name = first if self.start == AUTO else self.start
-            return replace(preset(name, counts), ridge=self._ridge)
+            return self._with_policy(replace(preset(name, counts), ridge=self._ridge), radius)
         made_for = self.start.counts
         if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
             raise DesignError(
                 "the starting design was made for other classes or groups than those of the data; "
                 "use one made for the same labels, a preset, or 'auto'"
             )
-        return replace(
-            self.start,
-            counts=counts,
-            ridge=self._ridge
-            if self.network is not None or self.start.ridge is None
-            else self.start.ridge,
+        return self._with_policy(
+            replace(
+                self.start,
+                counts=counts,
+                ridge=self._ridge
+                if self.network is not None or self.start.ridge is None
+                else self.start.ridge,
+            ),
+            radius,
         )

@@ -8,6 +8,7 @@ makes its Hessian nearly diagonal, so that conjugate gradients need a fraction o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,33 @@ MAX_ROTATED = 3000
 """Features beyond this number are not rotated: the eigendecomposition would cost more than it
 saves."""
 _CHUNK_BYTES = 128 * 2**20
+
+
+@runtime_checkable
+class FeatureRows(Protocol):
+    """What a linear head needs of the rows that it is trained on, chunk by chunk."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, the ones included."""
+
+    @property
+    def chunks(self) -> list[slice]:
+        """Row ranges to visit."""
+
+    def logits(self, theta: Float[Tensor, "F K E"], rows: slice) -> Float[Tensor, "F K n"]:
+        """θ xᵀ."""
+
+    def pull_back(self, residual: Float[Tensor, "F K n"], rows: slice) -> Float[Tensor, "F K E"]:
+        """Σ_n residual x, the transpose of :meth:`logits`."""
+
+    def pull_back_squares(
+        self, residual: Float[Tensor, "F K n"], rows: slice
+    ) -> Float[Tensor, "F K E"]:
+        """Σ_n residual x²."""
+
+    def moments(self, weight: Float[Tensor, "M n"], rows: slice) -> Float[Tensor, "E M E"]:
+        """Σ_n weight x xᵀ."""
 
 
 class FeatureMatrix:
@@ -50,7 +78,7 @@ class FeatureMatrix:
     ) -> None:
         rows, width = features.shape
         per_row = 8 * (width + 1 + 6 * columns)
-        self.chunk_rows = max(256, min(rows, _CHUNK_BYTES // per_row))
+        self.chunk_rows = max(256, _CHUNK_BYTES // per_row)
         share = (sample_weight / sample_weight.sum()).double()
         self.mean = torch.zeros(width, dtype=torch.float64)
         for part in self._slices(rows):
@@ -115,9 +143,7 @@ class FeatureMatrix:
 
     def moments(self, weight: Float[Tensor, "M n"], rows: slice) -> Float[Tensor, "E M E"]:
         """Σ_n weight x xᵀ over the rows of one chunk, for the blocks of a Hessian."""
-        values = self.values[rows].to(weight.dtype)
-        weighted = (weight.T[:, :, None] * values[:, None, :]).reshape(len(values), -1)
-        return (values.T @ weighted).reshape(values.shape[1], len(weight), -1)
+        return weighted_moments(self.values[rows].to(weight.dtype), weight)
 
     def to_original(
         self, theta: Float[Tensor, "K E"]
@@ -128,3 +154,11 @@ class FeatureMatrix:
             slopes = slopes @ self.rotation.T
         slopes = slopes / self.scale
         return slopes, intercept - slopes @ self.mean
+
+
+def weighted_moments(
+    values: Float[Tensor, "n E"], weight: Float[Tensor, "M n"]
+) -> Float[Tensor, "E M E"]:
+    """Σ_n weight x xᵀ."""
+    weighted = (weight.T[:, :, None] * values[:, None, :]).reshape(len(values), -1)
+    return (values.T @ weighted).reshape(values.shape[1], len(weight), -1)

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from autobalance.batches import Batch, Inputs, map_tensors
+from autobalance.hypergradient.augmented import AlongDirection, InputTerm
 from autobalance.hypergradient.damped_cg import CG
 from autobalance.hypergradient.gauss_newton import GaussNewton, LinearOperator
 from autobalance.hypergradient.hessian import Hessian
@@ -42,7 +43,7 @@ class Record:
     value
         The objective on these held-out batches.
     norm
-        Of the hypergradient, over all parameters of the loss.
+        Of the hypergradient, over all parameters of the loss and of the inputs.
     signal
         Root mean square over the training examples of ‖∂loss/∂z‖. At zero training loss both the
         curvature and the mixed term vanish, and the hypergradient says nothing: this tells.
@@ -65,12 +66,14 @@ class Record:
 class Hypergradient:
     """dF/dα, one tensor for each parameter of the loss, and dF/dμ for the weight decay.
 
-    Where some entries of θ have no decay, μ is that of the others.
+    Where some entries of θ have no decay, μ is that of the others. ``inputs`` has one tensor for
+    each parameter that the inputs were computed from.
     """
 
     loss: tuple[Tensor, ...]
     weight_decay: float
     record: Record
+    inputs: tuple[Tensor, ...] = ()
 
 
 def hypergradient(
@@ -86,6 +89,7 @@ def hypergradient(
     weight_decay: float | Float[Tensor, "P"] = 0.0,
     mode: str = "eval",
     seed: int = 0,
+    input_term: InputTerm | None = None,
 ) -> Hypergradient:
     """Differentiate the held-out objective by the parameters of the training loss.
 
@@ -118,6 +122,10 @@ def hypergradient(
         :class:`~autobalance.hypergradient.network.Network`.
     seed
         Of the dropout masks, in training mode.
+    input_term
+        Where the inputs of ``train_batches`` were computed from parameters of their own, such as
+        the values of an augmentation, the mixed term by these, such as
+        :func:`~autobalance.hypergradient.augmented.through_inputs` with the batches.
 
     Returns
     -------
@@ -125,6 +133,11 @@ def hypergradient(
         On the model's device.
     """
     started = time.perf_counter()
+    if input_term is not None:  # which alone goes back beyond the inputs
+        train_batches = [
+            batch._replace(inputs=map_tensors(Tensor.detach, batch.inputs))
+            for batch in train_batches
+        ]
     tangent = ForwardMode() if tangent is None else tangent
     curvature = GaussNewton() if curvature is None else curvature
     if isinstance(curvature, GaussNewton):
@@ -145,11 +158,14 @@ def hypergradient(
         solution = solver.solve(draw, right)
         mixed, signal = _mixed(network, loss, train_batches, tangent, solution.value)
         by_loss = tuple(-product for product in mixed)
+        along = AlongDirection(network, loss, tangent, solution.value)
+        by_inputs = tuple(-term for term in input_term(along)) if input_term else ()
         theta = network.theta
         if isinstance(weight_decay, Tensor):
             theta = torch.where(weight_decay > 0, theta, 0)
         by_decay = -float(theta @ solution.value)
-        norm = torch.stack([product.norm().double() for product in by_loss]).norm()
+        moved = (*by_loss, *by_inputs)
+        norm = torch.stack([product.norm().double() for product in moved]).norm()
     return Hypergradient(
         by_loss,
         by_decay,
@@ -162,6 +178,7 @@ def hypergradient(
             solution.products,
             time.perf_counter() - started,
         ),
+        by_inputs,
     )
 
 

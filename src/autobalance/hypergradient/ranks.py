@@ -30,7 +30,7 @@ def mean_over_ranks(
     model
         As it is trained. Where it is not wrapped in ``DistributedDataParallel`` there is one rank.
     like
-        Tensors of the shapes of ``estimate.loss``.
+        Tensors of the shapes of ``estimate.loss`` and then of ``estimate.inputs``.
     """
     parallel = [
         module
@@ -41,7 +41,11 @@ def mean_over_ranks(
         return estimate
     group = parallel[0].process_group
     failed = estimate is None
-    slopes = [torch.zeros_like(value) for value in like] if estimate is None else estimate.loss
+    slopes = (
+        [torch.zeros_like(value) for value in like]
+        if estimate is None
+        else [*estimate.loss, *estimate.inputs]
+    )
     decay = 0.0 if estimate is None else estimate.weight_decay
     parts = [slope.detach().double().reshape(-1) for slope in slopes]
     packed = torch.cat([*parts, parts[0].new_tensor([decay, float(failed)])])
@@ -50,8 +54,11 @@ def mean_over_ranks(
     if estimate is None or float(packed[-1]) > 0:
         return None
     means = torch.split(packed[:-2], [slope.numel() for slope in slopes])
+    shaped = [m.reshape(s.shape).to(s.dtype) for m, s in zip(means, slopes, strict=True)]
+    of_loss = len(estimate.loss)
     return replace(
         estimate,
-        loss=tuple(m.reshape(s.shape).to(s.dtype) for m, s in zip(means, slopes, strict=True)),
+        loss=tuple(shaped[:of_loss]),
+        inputs=tuple(shaped[of_loss:]),
         weight_decay=float(packed[-2]),
     )

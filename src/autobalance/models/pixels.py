@@ -41,13 +41,15 @@ class Pixels(nn.Module):
         self.register_buffer("mean", torch.zeros(n_channels))
         self.register_buffer("std", torch.ones(n_channels))
 
-    def forward(self, images: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
-        """Standardise images.
+    def forward(
+        self, images: UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
+    ) -> Float[Tensor, "N C h w"]:
+        """Standardise images: bytes, or numbers from 0 to 255 between them, as augmentation gives.
 
         Raises
         ------
         DataError
-            If they are not bytes of C channels, or smaller than ``size``.
+            If they are neither, or not of C channels, or smaller than ``size``.
         """
         self._check(images)
         x = self._middle(images).to(self.std.dtype, memory_format=torch.channels_last)
@@ -65,6 +67,9 @@ class Pixels(nn.Module):
         DataError
             If there is no image, or they are not bytes of C channels, or smaller than ``size``.
         """
+        if images.dtype != torch.uint8:
+            kind = str(images.dtype).removeprefix("torch.")
+            raise DataError(f"images are {kind}; fit mean and std to bytes, uint8")
         self._check(images)
         if images.numel() == 0:
             raise DataError("there is no pixel to take mean and std from; give training images")
@@ -82,17 +87,18 @@ class Pixels(nn.Module):
         x = images.double() / _LARGEST
         return torch.stack([x.sum((0, 2, 3)), (x**2).sum((0, 2, 3))])
 
-    def _middle(self, images: UInt8[Tensor, "N C H W"]) -> UInt8[Tensor, "N C h w"]:
+    def _middle(self, images: Tensor) -> Tensor:
         height, width = self.size or images.shape[2:]
         top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
         return images[:, :, top : top + height, left : left + width]
 
     def _check(self, images: Tensor) -> None:
         shape = tuple(images.shape)
-        if images.ndim != 4 or images.dtype != torch.uint8 or shape[1] != len(self.mean):
+        numbers = images.dtype == torch.uint8 or images.is_floating_point()
+        if images.ndim != 4 or not numbers or shape[1] != len(self.mean):
             raise DataError(
                 f"images are {str(images.dtype).removeprefix('torch.')} of shape {shape}; give "
-                f"uint8 from 0 to 255 of shape (N, {len(self.mean)}, H, W)"
+                f"uint8, or floats from 0 to 255, of shape (N, {len(self.mean)}, H, W)"
             )
         if self.size is not None and (shape[2] < self.size[0] or shape[3] < self.size[1]):
             raise DataError(

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
 from autobalance.report import wording
+from autobalance.report.content.augmentation import augmentation
 from autobalance.report.content.calibration import calibration
 from autobalance.report.content.contest import evidence, measured
 from autobalance.report.content.errors import errors_by_unit, trade_off
@@ -29,7 +30,10 @@ _TIED_HYPHEN = re.compile(r"(?<=\w)-(?=[A-Z]{2})")
 
 
 def render_report(
-    metrics: Mapping[str, Any], design: LossDesign, history: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, Any],
+    design: LossDesign,
+    history: Sequence[Mapping[str, Any]],
+    augmented: Mapping[str, Any] | None = None,
 ) -> str:
     """One self-contained HTML page about a run; the same inputs give the same page.
 
@@ -41,17 +45,21 @@ def render_report(
         The kept design.
     history
         The rows of ``history.csv``, numbers or their text; may be empty if nothing was searched.
+    augmented
+        The parsed ``augmentation.json`` of the run, if it has one.
 
     Raises
     ------
     ArtifactError
-        If the metrics or the history lack something that the page needs.
+        If one of them lacks something that the page needs.
     """
     try:
-        return fill("report.html.j2", _report_content(metrics, design, history))
+        content = _report_content(metrics, design, history, augmented)
+        return fill("report.html.j2", content)
     except DAMAGE as error:
+        files = ["metrics.json", "history.csv", *(["augmentation.json"] if augmented else [])]
         raise ArtifactError(
-            f"the report cannot be made: metrics.json or history.csv is damaged or incomplete "
+            f"the report cannot be made: {' or '.join(files)} is damaged or incomplete "
             f"({type(error).__name__}: {error}); run the fit again"
         ) from error
 
@@ -90,7 +98,10 @@ def _tied(text: str) -> str:
 
 
 def _report_content(
-    metrics: Mapping[str, Any], design: LossDesign, history: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, Any],
+    design: LossDesign,
+    history: Sequence[Mapping[str, Any]],
+    augmented: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     roles = Roles.of(metrics)
     content = {
@@ -102,6 +113,7 @@ def _report_content(
         "evidence": evidence(metrics, roles),
         "measured": measured(metrics, roles),
         "loss": losses(design, roles),
+        "augmentation": augmentation(augmented, design.counts),
         "errors": errors_by_unit(roles, design.counts),
         "trade_off": trade_off(metrics, roles),
         "calibration": calibration(metrics),
@@ -119,6 +131,7 @@ def _sections(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("evidence", "Evidence" if content["evidence"] else ""),
         ("measured", _measured_link(content)),
         ("loss", "Loss"),
+        ("augmentation", "Augmentation" if content["augmentation"] else ""),
         ("errors", "Errors"),
         ("trade-off", "Trade-off"),
         ("calibration", "Calibration"),

@@ -24,6 +24,7 @@ from autobalance.errors import ObjectiveError
 from autobalance.labels import Label, label_text, label_to_json
 from autobalance.objectives import Objective
 from autobalance.report.content.record import inputs_text
+from autobalance.runs.augmented import show_augmented
 from autobalance.runs.examples import PreparedRows, prepare
 from autobalance.runs.folder import METRICS_FORMAT, METRICS_VERSION, FinishedRun, SavedModel
 from autobalance.runs.measure import measure_methods
@@ -128,7 +129,9 @@ def fit_rows(
             basis,
             methods,
             examples,
-            start if ours.result.status == START_KEPT else None,
+            start + ", with its policy" * (ours.design.policy is not None)
+            if ours.result.status == START_KEPT
+            else None,
             space.search_ridge and request.model is None,  # a network's start is kept as it was
         ),
         "basis": basis,
@@ -149,6 +152,9 @@ def fit_rows(
         _with_origin(kept, str(objective), prepared.source, request),
         metrics,
         ours.result.history,
+        None
+        if ours.design.policy is None
+        else show_augmented(ours.design.policy, counts, train, request.seed),
     )
 
 

@@ -17,6 +17,7 @@ from autobalance.model import Model
 from autobalance.models.factory import Factory
 from autobalance.network_model import read_model
 from autobalance.report import render_report
+from autobalance.runs.augmented import Augmented
 from autobalance.runs.readers import Reader, reader_from_state
 from autobalance.search.result import Evaluation
 from autobalance.storage import write_text_atomically
@@ -96,12 +97,13 @@ class SavedModel:
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """What a fit leaves behind."""
+    """What a fit leaves behind; ``augmented`` if the designed loss has a policy."""
 
     saved: SavedModel
     design: LossDesign
     metrics: dict[str, Any]
     history: tuple[Evaluation, ...]
+    augmented: Augmented | None = None
 
     def write(self, folder: Path) -> None:
         """Write every file of the run into an empty folder.
@@ -120,7 +122,11 @@ class FinishedRun:
                 json.dumps(self.metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
             )
             _write_csv(folder / HISTORY_FILE, rows)
-            report = render_report(self.metrics, self.design, rows)
+            shown = None
+            if self.augmented is not None:
+                self.augmented.write(folder)
+                shown = self.augmented.to_plain()
+            report = render_report(self.metrics, self.design, rows, shown)
             write_text_atomically(folder / REPORT_FILE, report)
         except UnicodeEncodeError as error:
             raise ArtifactError(

@@ -12,6 +12,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
 from autobalance.labels import label_from_json
 from autobalance.report import render_report
+from autobalance.runs.augmented import AUGMENTATION_FILE, read_augmented
 from autobalance.runs.folder import (
     DESIGN_FILE,
     HISTORY_FILE,
@@ -35,11 +36,14 @@ class RunRecord:
         The kept design.
     history
         The rows of ``history.csv``, as text.
+    augmented
+        The parsed ``augmentation.json``, if the designed loss has a policy.
     """
 
     metrics: dict[str, Any]
     design: LossDesign
     history: list[dict[str, str]]
+    augmented: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
@@ -61,7 +65,13 @@ class RunRecord:
                 f"{folder / DESIGN_FILE} names other classes or groups than {METRICS_FILE} beside "
                 "it; restore both from the same run"
             )
-        return cls(metrics, design, _read_history(folder / HISTORY_FILE))
+        augmented = read_augmented(folder)
+        if augmented is None and design.policy is not None:
+            raise ArtifactError(
+                f"{folder / AUGMENTATION_FILE} is missing, though {DESIGN_FILE} has a policy; "
+                "restore it or run the fit again"
+            )
+        return cls(metrics, design, _read_history(folder / HISTORY_FILE), augmented)
 
 
 def remake_report(folder: Path) -> Path:
@@ -79,7 +89,8 @@ def remake_report(folder: Path) -> Path:
     """
     record = RunRecord.read(folder)
     path = folder / REPORT_FILE
-    write_text_atomically(path, render_report(record.metrics, record.design, record.history))
+    page = render_report(record.metrics, record.design, record.history, record.augmented)
+    write_text_atomically(path, page)
     return path
 
 

@@ -6,21 +6,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autobalance.contest.procedure import Procedure
+from autobalance.augmentation.operations import kornia_modules
+from autobalance.augmentation.policy import policy_for_images
+from autobalance.contest.procedure import BALL, Procedure
 from autobalance.data.wording import amount
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError
 from autobalance.losses.presets import PRESETS
 from autobalance.network_settings import TABULAR_TRAINING, NetworkSettings, usual_augmentation
 from autobalance.objectives import Objective
+from autobalance.policy_space import POLICY_PARAMETERS, searched_in
 from autobalance.runs.columns import Columns
 from autobalance.runs.image_columns import ImageColumns
 from autobalance.runs.readers import Reader
 from autobalance.runs.rows import IMAGE, ROW
 from autobalance.search.constraints import Constraint
+from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import AUTO
+from autobalance.space import LOSS_PARAMETERS
 from autobalance.training.augment import CropAndFlip
 from autobalance.training.settings import TrainingSettings
+
+PERSONAL = "personal"
+"""Augmentation by a policy for each class, which follows its frequency."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,10 @@ class FitRequest:
         How the network is trained.
     augment
         Whether images are cropped and flipped in training.
+    augmentation
+        Which cells share the values of an augmentation policy that is searched beside the loss: a
+        dictionary, such as ``one`` for all, or ``personal`` for a line along the frequency, on
+        images; ``ball`` for a linear head, whose examples move within balls. ``None`` for none.
     """
 
     columns: Columns | ImageColumns
@@ -83,6 +95,7 @@ class FitRequest:
     model: str | None = None
     training: TrainingSettings = TABULAR_TRAINING
     augment: bool = True
+    augmentation: str | None = None
 
     def __post_init__(self) -> None:
         if self.model is None and isinstance(self.columns, ImageColumns):
@@ -90,6 +103,14 @@ class FitRequest:
                 "a linear head takes features, not images: name a network with --model, such as "
                 "resnet20, or turn the images into features with autobalance embed and fit those"
             )
+        of_images = isinstance(self.columns, ImageColumns)
+        if of_images and self.augmentation == BALL:
+            raise DataError(
+                "a ball moves features, not images: name another augmentation, such as personal, "
+                "or turn the images into features with autobalance embed and fit those"
+            )
+        if of_images and self.augmentation is not None:
+            kornia_modules()  # that it is missing shows before any image is read
 
     def parse_objective(self) -> Objective:
         """The objective, not yet tied to classes.
@@ -123,13 +144,14 @@ class FitRequest:
         DataError, DesignError
             If a constraint, the start or the model cannot be used.
         """
+        parameters, dictionary = self._searched(objective)
         return Procedure(
             objective,
             self.cv,
             self.seed,
             self.empty_cells,
-            self.parameters,
-            self.dictionary,
+            parameters,
+            dictionary,
             start=self._start(),
             constraints=tuple(
                 Constraint.parse(text, objective.positive_class) for text in self.constraints
@@ -140,6 +162,10 @@ class FitRequest:
             else NetworkSettings(
                 self.model, self._training_on(reader.shape), checkpoints=checkpoints
             ),
+            policy=BALL if self.augmentation == BALL else None,
+            sub_policies=()
+            if self.augmentation in (None, BALL)
+            else policy_for_images(1, 1, reader.shape[0]).sub_policies,
         )
 
     def settings(self, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -152,6 +178,7 @@ class FitRequest:
             "held-out data": self.cv,
             "verdict": "none" if self.verdict is None else self.verdict,
             "seed": self.seed,
+            **({"augmentation": "balls, searched"} if self.augmentation == BALL else {}),
             **({} if self.model is None else self._network_settings(shape)),
         }
 
@@ -159,6 +186,23 @@ class FitRequest:
     def noun(self) -> str:
         """What a row is: ``row`` or ``image``."""
         return IMAGE if isinstance(self.columns, ImageColumns) else ROW
+
+    def _searched(self, objective: Objective) -> tuple[str | tuple[str, ...], str | dict[str, str]]:
+        """Parameters and dictionary, with those of the augmentation."""
+        if self.augmentation is None:
+            return self.parameters, self.dictionary
+        if self.augmentation == BALL:
+            given = self.parameters if isinstance(self.parameters, tuple) else ()
+            adds = bool(given) and not searched_in(given)
+            return (*given, "magnitude") if adds else self.parameters, self.dictionary
+        names = tuple(network_parameters(self.parameters, objective))
+        if not searched_in(names):
+            names += POLICY_PARAMETERS
+        along = AUTO if self.augmentation == PERSONAL else self.augmentation
+        return names, {
+            **dict.fromkeys([name for name in LOSS_PARAMETERS if name in names], self.dictionary),
+            **dict.fromkeys(searched_in(names), along),
+        }
 
     def _start(self) -> str | LossDesign:
         """The name of a preset, or the design in a file."""
@@ -184,14 +228,20 @@ class FitRequest:
             "batch size": training.batch_size,
             "learning rate": training.learning_rate,
             "weight decay": training.weight_decay,
-            **({} if len(shape) == 1 else _image_settings(training)),
+            **({} if len(shape) == 1 else _image_settings(training, self.augmentation)),
         }
 
 
-def _image_settings(training: TrainingSettings) -> dict[str, Any]:
+def _image_settings(training: TrainingSettings, augmentation: str | None) -> dict[str, Any]:
     """How training on images differs from that on features, as a report says it."""
     augment = training.augment
-    changes = "none"
+    changes = []
     if isinstance(augment, CropAndFlip):
-        changes = f"crops by up to {amount(augment.padding, 'pixel')}" + " and flips" * augment.flip
-    return {"warm-up": amount(int(training.warm_up_epochs), "epoch"), "augmentation": changes}
+        crops = f"crops by up to {amount(augment.padding, 'pixel')}"
+        changes.append(crops + " and flips" * augment.flip)
+    if augmentation is not None:
+        changes.append(f"a policy searched beside the loss ({augmentation})")
+    return {
+        "warm-up": amount(int(training.warm_up_epochs), "epoch"),
+        "augmentation": ", and ".join(changes) or "none",
+    }

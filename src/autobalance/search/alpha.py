@@ -12,11 +12,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from autobalance.policy_space import POLICY_PARAMETERS
+from autobalance.search.shared_adam import SharedAdam
 from autobalance.space import LossValues, SearchSpace
 
 OptimizerFactory = Callable[[list[Tensor]], torch.optim.Optimizer]
 ScheduleFactory = Callable[[torch.optim.Optimizer], Any]
 
+_STOPPING = (*POLICY_PARAMETERS, "ridge")
 _RECOVERY = 2 ** (1 / 8)
 _LOGIT = 5.0
 """Size of a large logit of a trained network: what a unit of log δ moves its adjusted logit by."""
@@ -46,9 +49,9 @@ class MovingAlpha:
     ) -> None:
         self.space = space
         self.pull = pull
-        sizes = {name: each.size for name, each in space.dictionaries.items()}
-        sizes |= {"ridge": 1} if space.search_ridge else {}
-        self.parts = {name: torch.zeros(size, dtype=torch.float64) for name, size in sizes.items()}
+        self.parts = {
+            name: torch.zeros(size, dtype=torch.float64) for name, size in space.sizes.items()
+        }
         self.optimizer = optimizer(list(self.parts.values()))
         self.schedule = None if schedule is None else schedule(self.optimizer)
         self._low, self._high = np.array(space.bounds).T
@@ -73,12 +76,13 @@ class MovingAlpha:
         """Move by one step of the optimizer; stay, memory included, if that leaves the bounds.
 
         A part without a hypergradient takes no step: neither momentum nor decay moves it. The ridge
-        stops at its bounds.
+        and the values of a policy stop at their bounds.
 
         Parameters
         ----------
         slopes
-            Derivatives of what is minimised by w, l and δ, each (K, G).
+            Derivatives of what is minimised by w, l and δ, each (K, G), and where a policy is
+            searched by its probabilities and magnitudes.
         ridge_slope
             The same by the ridge.
 
@@ -94,8 +98,7 @@ class MovingAlpha:
             part.grad = gradient + (0.0 if name == "ridge" else self.pull) * part
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if "ridge" in self.parts:  # the least decay is as sound a value as any
-            self.parts["ridge"].clamp_(self._low[-1], self._high[-1])
+        self._stop_at_bounds()
         vector = self.vector
         within = bool(((vector >= self._low) & (vector <= self._high)).all())  # false for NaN too
         if not within:
@@ -110,6 +113,19 @@ class MovingAlpha:
             self._slowness = max(1.0, self._slowness / _RECOVERY)
             self._scale_rates(1 / self._slowness)
         return within
+
+    def _stop_at_bounds(self) -> None:
+        """Where they are as sound as any value: the least decay, or an operation all but left out.
+
+        A policy has many values, and most are of no importance.
+        """
+        start = 0
+        for name, part in self.parts.items():
+            own = slice(start, start + len(part))
+            start += len(part)
+            if name in _STOPPING:
+                low, high = (torch.from_numpy(ends[own]) for ends in (self._low, self._high))
+                part.clamp_(low, high)
 
     def slow_down(self) -> None:
         """Halve the learning rate, now and in what the schedule makes of it.
@@ -128,7 +144,9 @@ class MovingAlpha:
         leaves = {name: part.clone().requires_grad_() for name, part in self.parts.items()}
         with torch.enable_grad():
             values = self.space.decode(torch.cat(list(leaves.values())))
-        outputs = (values.weight, values.additive, values.multiplicative, values.ridge)
+        loss = (values.weight, values.additive, values.multiplicative)
+        policy = values.policy[: len(slopes) - len(loss)]  # none if it is not searched
+        outputs = (*loss, *policy, values.ridge)
         given = [slope.cpu().double() for slope in slopes]  # some devices have no float64
         given.append(torch.tensor(ridge_slope, dtype=torch.float64))
         searched = [pair for pair in zip(outputs, given, strict=True) if pair[0].requires_grad]
@@ -163,13 +181,22 @@ class MovingAlpha:
 
 
 def default_optimizer(rate: float, space: SearchSpace) -> OptimizerFactory:
-    """Adam, whose steps move an adjusted logit or log weight by about ``rate``."""
-    reach = {name: float(abs(each.sparse).max()) for name, each in space.dictionaries.items()}
+    """Adam, whose steps move an adjusted logit, log weight or log odds by about ``rate``.
+
+    The values of a policy share its scale; see :class:`.shared_adam.SharedAdam`.
+    """
+    reach = {name: float(abs(each.sparse).max()) for name, each in space.all_dictionaries.items()}
     if "multiplicative" in reach:
         reach["multiplicative"] *= _LOGIT
     rates = [rate / reach.get(name, 1.0) for name in space.parameters]
     # A short memory of squares: the scale of a hypergradient changes as the network trains.
-    return lambda tensors: torch.optim.Adam(
-        [{"params": [part], "lr": own} for part, own in zip(tensors, rates, strict=True)],
-        betas=(0.9, 0.99),
-    )
+    kind = SharedAdam if set(POLICY_PARAMETERS) & set(space.parameters) else torch.optim.Adam
+
+    def make(tensors: list[Tensor]) -> torch.optim.Optimizer:
+        groups = [{"params": [part], "lr": own} for part, own in zip(tensors, rates, strict=True)]
+        if kind is SharedAdam:
+            for group, name in zip(groups, space.parameters, strict=True):
+                group["shared"] = name in POLICY_PARAMETERS
+        return kind(groups, betas=(0.9, 0.99))
+
+    return make

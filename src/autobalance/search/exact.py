@@ -27,12 +27,14 @@ from autobalance.data.features import FeatureMatrix
 from autobalance.design import LossDesign
 from autobalance.errors import SearchError
 from autobalance.objectives import DEFAULT_SHARPNESS, BoundObjective
+from autobalance.policy_space import PolicySpace
+from autobalance.search.augmented_heads import make_heads
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.descent import BestPoint, Slope, descend
 from autobalance.search.evidence import paired_gain
 from autobalance.search.folds import Folds
-from autobalance.search.heads import LinearHeads
 from autobalance.search.heldout import HeldOutRisk
+from autobalance.search.moved_features import DEFAULT_DRAWS, Draws
 from autobalance.search.result import START_KEPT, Evaluation, SearchResult
 from autobalance.space import SearchSpace
 
@@ -88,6 +90,9 @@ class ExactProblem:
         See :class:`~autobalance.search.heads.LinearHeads`.
     hypergradient_tolerance
         Relative residual of the solve for p.
+    draws
+        Copies that stand for the balls around the training examples, if the start has a policy of
+        balls; see :mod:`~autobalance.search.augmented_heads`.
     """
 
     def __init__(
@@ -108,16 +113,19 @@ class ExactProblem:
         curvature_dtype: torch.dtype = torch.float32,
         tolerance: float = 1e-4,
         hypergradient_tolerance: float = 1e-3,
+        draws: Draws = DEFAULT_DRAWS,
     ) -> None:
         self.space = space
         self.hypergradient_tolerance = hypergradient_tolerance
         y, g = torch.from_numpy(target).long(), torch.from_numpy(group).long()
-        self.heads = LinearHeads(
+        self.heads = make_heads(
+            space.start.policy,
             features,
             y,
             g,
             torch.from_numpy(folds.train_weight(sample_weight)),
             space.counts.n_classes,
+            draws,
             curvature_dtype=curvature_dtype,
             tolerance=tolerance,
         )
@@ -188,11 +196,13 @@ class ExactProblem:
             self.hypergradient_tolerance,
         )
         loss, ridge = heads.mixed_products(solution.value)
-        outputs = (values.weight, values.additive, values.multiplicative, values.ridge.log())
+        products = (*loss, ridge, *heads.policy_products(solution.value))
+        of_loss = (values.weight, values.additive, values.multiplicative)
+        outputs = (*of_loss, values.ridge.log(), *values.policy)
         # A parameter that is not searched has no graph; the others get minus the mixed product.
         searched = [
             (value, -product)
-            for value, product in zip(outputs, (*loss, ridge), strict=True)
+            for value, product in zip(outputs, products, strict=True)
             if value.requires_grad
         ]
         (gradient,) = torch.autograd.grad(
@@ -354,24 +364,28 @@ def refit(
     start: Float[Tensor, "K E"] | None = None,
     tolerance: float = 1e-6,
     curvature_dtype: torch.dtype = torch.float32,
+    draws: Draws = DEFAULT_DRAWS,
 ) -> Float[Tensor, "K E"]:
-    """Train one head with the design on all the examples.
+    """Train one head with the design on all the examples, and on the balls of its policy.
 
     The ridge multiplies the mean loss, so its value carries over from the folds.
     """
     share = torch.from_numpy(sample_weight / sample_weight.sum())[None]
-    heads = LinearHeads(
+    heads = make_heads(
+        design.policy,
         features,
         torch.from_numpy(target).long(),
         torch.from_numpy(group).long(),
         share,
         design.counts.n_classes,
+        draws,
         curvature_dtype=curvature_dtype,
         tolerance=tolerance,
     )
     if start is not None:
         heads.theta = start[None].double()
-    space = SearchSpace(design, {}, False)
+    policy = None if design.policy is None else PolicySpace(design.policy, {})
+    space = SearchSpace(design, {}, False, policy=policy)
     heads.set_loss(space.decode(torch.zeros(0, dtype=torch.float64)))
     if not heads.fit():
         logger.warning("training stalled before its tolerance; raise the ridge")

@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from autobalance.data.features import FeatureMatrix
+from autobalance.data.features import FeatureRows
 from autobalance.hypergradient.cg import LinearSolution, conjugate_gradient
 from autobalance.hypergradient.mixed import LossDerivatives, mixed_products
 from autobalance.space import RIDGE_FLOOR, LossValues
@@ -73,7 +73,8 @@ class LinearHeads:
     Parameters
     ----------
     features
-        N examples; its values may be float32.
+        N examples; its values may be float32. Training reads ``features``, what is held out is read
+        from ``examples``: they differ only where training sees the examples augmented.
     target, group
         Codes of class and group, each of shape (N,).
     train_weight
@@ -89,7 +90,7 @@ class LinearHeads:
 
     def __init__(
         self,
-        features: FeatureMatrix,
+        features: FeatureRows,
         target: Int[Tensor, "N"],
         group: Int[Tensor, "N"],
         train_weight: Float[Tensor, "F N"],
@@ -98,7 +99,7 @@ class LinearHeads:
         curvature_dtype: torch.dtype = torch.float32,
         tolerance: float = 1e-4,
     ) -> None:
-        self.features = features
+        self.features = self.examples = features
         self.target = target
         self.group = group
         self.train_weight = train_weight.double()
@@ -290,9 +291,9 @@ class LinearHeads:
     def outputs(self, fold: Int[Tensor, "M"], row: Int[Tensor, "M"]) -> Float[Tensor, "M K"]:
         """Plain logits of head ``fold[m]`` on example ``row[m]``; rows ascending."""
         parts = []
-        for rows in self.features.chunks:
+        for rows in self.examples.chunks:
             here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
-            logits = self.features.logits(self.theta, rows)
+            logits = self.examples.logits(self.theta, rows)
             parts.append(logits[fold[here], :, row[here] - rows.start])
         return torch.cat(parts)
 
@@ -305,11 +306,11 @@ class LinearHeads:
         """Transpose of :meth:`outputs`: the gradient in θ from one in those logits."""
         result = torch.zeros_like(self.theta)
         folds, classes, _ = self.theta.shape
-        for rows in self.features.chunks:
+        for rows in self.examples.chunks:
             here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
             dense = torch.zeros(folds, classes, rows.stop - rows.start, dtype=torch.float64)
             dense[fold[here], :, row[here] - rows.start] = cotangent[here]
-            result += self.features.pull_back(dense, rows)
+            result += self.examples.pull_back(dense, rows)
         return result
 
     def mixed_products(
@@ -333,3 +334,7 @@ class LinearHeads:
         slopes = slice(None, -1)
         ridge = (self._penalty[slopes] * self.theta[..., slopes] * direction[..., slopes]).sum()
         return totals, ridge
+
+    def policy_products(self, direction: Float[Tensor, "F K E"]) -> tuple[Tensor, ...]:
+        """∂_α ⟨∇_θ L_train, p⟩ over the values of an augmentation policy; there is none here."""
+        return ()

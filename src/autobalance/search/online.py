@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
+from autobalance.augmentation.module import PolicyAugmentation
 from autobalance.batches import Batch, Inputs, as_batch, map_tensors
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError, SearchError
@@ -48,6 +49,7 @@ from autobalance.search.alpha import (
 )
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.online_settings import OnlineSettings, network_parameters
+from autobalance.search.policy_term import PolicyTerm
 from autobalance.search.running_objective import RunningObjective
 from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
@@ -87,6 +89,10 @@ class OnlineSearch:
         Makes the optimizer of α from its tensors; by default Adam with ``settings.learning_rate``.
     schedule
         Makes a schedule of that optimizer, stepped after each move; by default the rate stays.
+    augmentation
+        What changes the training examples, made from the policy of the loss's design: the search
+        overwrites its values, too, if it searches them. :meth:`step` is then given the examples as
+        they were before it.
     trained_by
         The network's optimizer, for its weight decay, which is part of the curvature (a decoupled
         one, as AdamW's, is taken for that of the loss, which it is to first order with plain
@@ -113,6 +119,7 @@ class OnlineSearch:
         settings: OnlineSettings | None = None,
         optimizer: OptimizerFactory | None = None,
         schedule: ScheduleFactory | None = None,
+        augmentation: PolicyAugmentation | None = None,
         trained_by: torch.optim.Optimizer | None = None,
     ) -> None:
         if loss.design is None:
@@ -129,7 +136,13 @@ class OnlineSearch:
         parameters = network_parameters(parameters, parsed)
         if "ridge" in parameters and trained_by is None:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
-        self.model, self.loss = model, loss
+        if (augmentation is None) != (loss.design.policy is None):
+            raise DesignError(
+                "the loss's design has a policy and nothing augments by it, or the other way "
+                "round; pass augmentation=PolicyAugmentation(design.policy) with a design that has "
+                "one"
+            )
+        self.model, self.loss, self.augmentation = model, loss, augmentation
         self.settings = OnlineSettings() if settings is None else settings
         self._decay = None if trained_by is None else WeightDecay(trained_by)
         decay = loss.design.ridge or RIDGE_FLOOR if self._decay is None else self._decay.largest
@@ -140,6 +153,7 @@ class OnlineSearch:
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())
         self._random = torch.Generator().get_state()
+        self._draws = torch.Generator()
         bound = parsed.bind(start.counts, "drop")
         self.objective = self._running(bound)
         self.alpha = MovingAlpha(
@@ -166,7 +180,8 @@ class OnlineSearch:
         Parameters
         ----------
         inputs
-            What the model was called with: a tensor, a tuple of its arguments, or a mapping.
+            What the model was called with: a tensor, a tuple of its arguments, or a mapping; before
+            the policy, if one augments, for which the search draws on its own.
         targets, groups
             What the loss was called with; ``targets`` may be soft. Weights of examples are not
             known here: with a ``sample_weight``, this would search for another loss.
@@ -227,14 +242,16 @@ class OnlineSearch:
             trouble = str(error)
         if record is not None and not math.isfinite(record.norm):
             estimate, trouble = None, "the training loss, or its hypergradient, is not finite"
-        like = (self.loss.weight, self.loss.additive, self.loss.multiplicative)
+        like = [self.loss.weight, self.loss.additive, self.loss.multiplicative]
+        if self._searches_policy and self.augmentation is not None:
+            like += [self.augmentation.probability, self.augmentation.magnitude]
         estimate = mean_over_ranks(estimate, self.model, like)
         if estimate is None:
             return self._refuse(trouble or "another rank has no hypergradient", record)
         by_weight, *others = estimate.loss
         if self.loss.drawn is not None:
             by_weight = by_weight / self.loss.drawn
-        if not self.alpha.step((by_weight, *others), estimate.weight_decay):
+        if not self.alpha.step((by_weight, *others, *estimate.inputs), estimate.weight_decay):
             return self._refuse("a searched value reached its bounds", record)
         self._write()
         return self._recorded(record)
@@ -258,11 +275,12 @@ class OnlineSearch:
 
     def _hypergradient(self, held_out: list[Batch], tangent: Tangent) -> Hypergradient:
         settings = self.settings
+        term = self._policy_term()
         return hypergradient(
             self.model,
             self._logit_loss(),
             self.objective,
-            list(self._recent),
+            list(self._recent) if term is None else term.batches,
             held_out,
             solver=settings.solver,
             curvature=settings.curvature,
@@ -270,7 +288,19 @@ class OnlineSearch:
             weight_decay=self._weight_decay(),
             mode=settings.mode,
             seed=self.iteration,
+            input_term=term if self._searches_policy else None,
         )
+
+    @property
+    def _searches_policy(self) -> bool:
+        return self.space.policy is not None and bool(self.space.policy.dictionaries)
+
+    def _policy_term(self) -> PolicyTerm | None:
+        """The recent batches as the policy changes them, by new draws."""
+        if self.augmentation is None:
+            return None
+        temperature = self.settings.temperature
+        return PolicyTerm(self.augmentation, self._recent, self._draws, temperature)
 
     def _logit_loss(self) -> LogitLoss:
         """The training loss seen from the logits; closed forms where it is the plain family."""
@@ -301,6 +331,10 @@ class OnlineSearch:
         values = self.alpha.values
         for name in ("weight", "additive", "multiplicative"):
             getattr(self.loss, name).copy_(getattr(values, name))
+        if self.augmentation is not None:
+            probability, magnitude = values.policy
+            self.augmentation.probability.copy_(probability)
+            self.augmentation.magnitude.copy_(magnitude)
         if self.space.search_ridge and self._decay is not None:
             self._decay.set(float(values.ridge))
 
@@ -368,6 +402,7 @@ class OnlineSearch:
             "objective": self.objective.state_dict(),
             "held_out": None if held_out is None else held_out(),
             "random": self._random,
+            "draws": self._draws.get_state(),
             "history": [step.to_plain() for step in self.history],
         }
 
@@ -379,5 +414,6 @@ class OnlineSearch:
         if state["held_out"] is not None:
             self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
         self._random = state["random"]
+        self._draws.set_state(state["draws"])
         self.history = [AlphaStep.from_plain(entry) for entry in state["history"]]
         self._write()

@@ -55,6 +55,10 @@ class OnlineSettings:
         that has no forward mode gets finite differences, with a warning.
     held_out_loss, sharpness, profile_temperature
         See :class:`~autobalance.search.running_objective.RunningObjective`.
+    temperature
+        Of relaxed Bernoulli variables, from which hypergradients of a policy's probabilities are
+        taken; ``None`` takes exact differences, which are less noisy. See
+        :mod:`autobalance.search.policy_term`.
     pull
         Strength c of a pull c/2 ‖α‖² of the loss towards its start.
     patience
@@ -73,6 +77,7 @@ class OnlineSettings:
     held_out_loss: str = "cross-entropy"
     sharpness: float = 20.0
     profile_temperature: bool = True
+    temperature: float | None = None
     pull: float = 0.0
     patience: int = 8
 
@@ -80,6 +85,8 @@ class OnlineSettings:
         for name in ("every", "recent_batches", "held_out_batches", "patience"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; use a whole number, at least 1")
+        if self.temperature is not None and not self.temperature > 0:
+            raise DataError(f"temperature is {self.temperature}; it must be above 0")
         if self.mode not in MODES:
             raise DataError(f"mode is {self.mode!r}; use {' or '.join(MODES)}")
         if self.held_out_loss not in HELD_OUT_LOSSES:

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from autobalance.batches import forward
+from autobalance.augmentation.module import PolicyAugmentation
+from autobalance.batches import Batch, forward
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.models.sound import is_sound
@@ -80,6 +81,11 @@ class Training:
         Optimizer and schedule.
     monitor
         Called after every epoch for the held-out cell errors, if anything.
+    augmentation
+        What the policy of a design does to each batch, beside what the settings' ``augment`` does
+        to all examples alike.
+    seed
+        Of its draws.
 
     Raises
     ------
@@ -101,6 +107,8 @@ class Training:
         batches: ShuffledBatches,
         settings: TrainingSettings,
         monitor: Callable[[], list[list[float]]] | None = None,
+        augmentation: PolicyAugmentation | None = None,
+        seed: int = 0,
     ) -> None:
         if isinstance(batches, BatchesByWeight) and not isinstance(loss, ParametricCrossEntropy):
             raise DataError(
@@ -108,6 +116,8 @@ class Training:
                 "or TrainingSettings(weights='multiply')"
             )
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
+        self.augmentation = augmentation
+        self._draws = torch.Generator().manual_seed(seed)
         self.optimizer = settings.make_optimizer(model)
         self._step = Step(model, loss, self.optimizer, settings)
         self.origin = {
@@ -116,6 +126,8 @@ class Training:
             "optimizer or schedule": described_optimizer(settings, self.optimizer),
             "loss": described_loss(loss),
         }
+        if augmentation is not None:
+            self.origin["policy"] = described(augmentation.policy.to_plain())
         self._by_epoch = settings.scheduler is not None
         if settings.scheduler is not None:
             self.schedule = settings.scheduler(self.optimizer)
@@ -175,7 +187,7 @@ class Training:
         count = 0
         for item in self.batches:
             batch = item.to(self.device)
-            value = self._step(batch)
+            value = self._step(self._augmented(batch))
             if not self._by_epoch:
                 self.schedule.step()
             total += value * len(batch.targets)
@@ -194,6 +206,11 @@ class Training:
             )
         return Epoch(number, rate, mean, None if self.monitor is None else self.monitor())
 
+    def _augmented(self, batch: Batch) -> Batch:
+        if self.augmentation is None:
+            return batch
+        return batch._replace(inputs=self.augmentation(*batch, self._draws))
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit for bit."""
         return {
@@ -203,6 +220,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "batches": self.batches.state_dict(),
+            "draws": self._draws.get_state(),
             "search": None if self.search is None else self.search.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
             "random": rng_state(),
@@ -215,6 +233,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.batches.load_state_dict(state["batches"])
+        self._draws.set_state(state["draws"])
         if self.search is not None:
             self.search.load_state_dict(state["search"])
         self.history = [Epoch(**entry) for entry in state["history"]]

@@ -18,6 +18,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from autobalance.augmentation.module import PolicyAugmentation
 from autobalance.batches import Batch
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError
@@ -263,7 +264,14 @@ def new_training(
         ParametricCrossEntropy.from_design(design).to(device),
         training_batches(examples, index, settings, seed, device),
         settings,
+        augmentation=augmentation_of(design, device),
+        seed=seed,
     )
+
+
+def augmentation_of(design: LossDesign, device: torch.device) -> PolicyAugmentation | None:
+    """What the design's policy does to batches on a device, if it has one."""
+    return None if design.policy is None else PolicyAugmentation(design.policy).to(device)
 
 
 def cosine_over(optimizer: torch.optim.Optimizer, moves: int) -> CosineAnnealingLR:
@@ -326,6 +334,7 @@ def add_search(
         settings=settings,
         optimizer=optimizer,
         schedule=lambda optimizer: schedule(optimizer, moves),
+        augmentation=training.augmentation,
         trained_by=training.optimizer,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from autobalance.reproduce.theory import directions, lemma2
+from autobalance.reproduce.theory import directions, learned_radii, lemma2
 from autobalance.reproduce.theory.directions import find
 from autobalance.reproduce.theory.lemma2 import REPRODUCTION, checks
 from autobalance.reproduce.theory.separable import separable_points
@@ -19,13 +19,16 @@ def findings():
 def test_everything_passes(once, monkeypatch):
     monkeypatch.setattr(directions, "NODES", 64)
     monkeypatch.setattr(lemma2, "_DIMENSIONS", (3,))
+    monkeypatch.setattr(learned_radii, "COPIES", 256)
+    monkeypatch.setattr(learned_radii, "MULTIPLIERS", (1.0, 1000.0))
+    monkeypatch.setattr(learned_radii, "SHIFTS", (0.3,))
     outcome = once(REPRODUCTION)
-    assert [check.passed for check in outcome.checks] == [True] * 6
-    assert len(outcome.rows) == 4
+    assert [check.passed for check in outcome.checks] == [True] * 10
+    assert len(outcome.rows) == 6
     json.dumps(outcome.rows, allow_nan=False)
-    (table,) = outcome.tables
-    assert all(len(line.cells) == len(table.columns) for line in table.lines)
-    (picture,) = outcome.pictures
+    for table in outcome.tables:
+        assert all(len(line.cells) == len(table.columns) for line in table.lines)
+    picture, _ = outcome.pictures
     for width in (760, 340):
         (axes,) = picture.draw(width).axes
         assert axes.get_xscale() == axes.get_yscale() == "log"

@@ -28,6 +28,7 @@ from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.pipeline import (
     add_search,
+    augmentation_of,
     cosine_over,
     default_device,
     own_randomness,
@@ -120,11 +121,20 @@ class ImageLab:
             Of classes' sizes, where classes are not drawn as they are.
         """
         torch.manual_seed(self.seed)
+        augmentation = None
         if isinstance(loss, LossDesign):
+            augmentation = augmentation_of(loss, self.device)
             loss = ParametricCrossEntropy.from_design(loss)
         batches = self._batches(index, settings, exponent)
         model = self._model(cosines).to(self.device)
-        return Training(model, loss.to(self.device), batches, settings)
+        return Training(
+            model,
+            loss.to(self.device),
+            batches,
+            settings,
+            augmentation=augmentation,
+            seed=self.seed,
+        )
 
     def train(
         self,

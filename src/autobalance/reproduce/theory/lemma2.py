@@ -21,6 +21,8 @@ no longer in the limit. All of it is seen here. Five things to know about the ap
   has the score :math:`w^T x + \varepsilon_- \|w\|`.
 - The logistic loss on a uniform ball tends to (E.3) more slowly than (2.1) to (E.4), like log R / R
   instead of 1/R: little of a ball is near its edge.
+
+Radii can be learned as well: see :mod:`~autobalance.reproduce.theory.learned_radii`.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from autobalance.report.wording import number
 from autobalance.reproduce.outcome import Check, Line, Outcome, Picture, Table
 from autobalance.reproduce.panels import make_logarithmic, name_axes, panels, write
 from autobalance.reproduce.request import Reproduction, Request
+from autobalance.reproduce.theory import learned_radii
 from autobalance.reproduce.theory.directions import ADJUSTMENTS, BOUNDS, NODES, Finding, find
 from autobalance.reproduce.theory.separable import Pair, separable_points
 from autobalance.runs.watch import Watch
@@ -43,6 +46,7 @@ from autobalance.runs.watch import Watch
 COSINE, OPTIMAL = 0.9999, 0.999999
 _SEEDS = 3
 _DIMENSIONS = (3, 10)
+_LEARNED_DIMENSIONS = (2,)
 _MINORITY, _MAJORITY = 8, 32
 _MULTIPLICATIVE: tuple[Pair, ...] = ((0.5, 1.0), (0.25, 0.5), (0.2, 0.8), (0.9, 0.3))
 
@@ -56,6 +60,14 @@ def run(request: Request, watch: Watch) -> Outcome:
         watch.stage(f"{dimension} dimensions, Δ = {_text(multiplicative)}", done / len(tries))
         data = separable_points(seed, dimension, _MINORITY, _MAJORITY)
         findings.append(find(data, multiplicative, seed))
+    worlds = list(product(_LEARNED_DIMENSIONS, range(seeds), learned_radii.SHIFTS))
+    learned = []
+    for done, (dimension, seed, shift) in enumerate(worlds):
+        watch.stage(f"learned radii, {dimension} dimensions", done / len(worlds))
+        learned += [
+            learned_radii.learn(seed, dimension, shift, multiplier, learned_radii.COPIES)
+            for multiplier in learned_radii.MULTIPLIERS
+        ]
     return Outcome(
         name="lemma2",
         title="Lemma 2: an augmentation for each class does what Δ does",
@@ -68,15 +80,18 @@ def run(request: Request, watch: Watch) -> Outcome:
             "norms": f"R from 1 to {BOUNDS[-1]:,.0f}, in the logarithmic domain",
             "solvers": "scipy.optimize: nnls for (E.4), SLSQP for (E.3), BFGS on the sphere (E.1)",
             "balls": f"uniform, by Gauss–Jacobi quadrature with {NODES} nodes",
+            "learned radii": "the exact search with cross-entropy and an intercept, on "
+            f"{learned_radii.COPIES} draws from each ball, points as in figure 2 in "
+            f"{' and '.join(map(str, _LEARNED_DIMENSIONS))} dimensions",
         },
         deviations=(
             "the loss is appendix E’s, which is equation (4.2) with a group for each class; "
             "equation (2.1) with two logits is another one, and is tried as well",
         ),
-        tables=(_table(findings),),
-        pictures=(_picture(findings),),
-        checks=tuple(checks(findings)),
-        rows=[finding.row for finding in findings],
+        tables=(_table(findings), learned_radii.table(learned)),
+        pictures=(_picture(findings), learned_radii.picture(learned)),
+        checks=(*checks(findings), *learned_radii.checks(learned)),
+        rows=[*(finding.row for finding in findings), *(each.row for each in learned)],
         facts={"norms": list(BOUNDS)},
     )
 
