@@ -152,9 +152,9 @@ class NetworkBench(Bench):
 
             training.run(self._checkpoints(name, "search"), report)
         design = search.design()
-        first, last = (
-            torch.from_numpy(self._split_logits(tried)) for tried in (space.start, design)
-        )
+        # a policy that nobody has chosen is no part of what the search has to beat
+        start = replace(space.start, policy=None)
+        first, last = (torch.from_numpy(self._split_logits(tried)) for tried in (start, design))
         start_value = float(risk(first).objective)
         gain = paired_gain(risk, first, last)
         moves = len(search.history)
@@ -164,7 +164,7 @@ class NetworkBench(Bench):
             message += f"; {refused} moves were refused"
         required = settings.required_gain if kind == DESIGNED else None
         if required is not None and not gain.stands_out(required):
-            design, last, status = space.start, first, START_KEPT
+            design, last, status = start, first, START_KEPT
             message = (
                 "the starting loss is kept: the designed loss gains "
                 f"{max(gain.value, 0.0):.4f} on held-out examples over it, with a standard error "

@@ -73,6 +73,8 @@ class AlongDirection:
         try:
             with torch.no_grad():
                 cotangent: Tensor = torch.func.jvp(slope, theta, along)[1]
+        except torch.cuda.OutOfMemoryError:
+            raise
         except (NotImplementedError, RuntimeError):
             leaf, leaves = inputs.requires_grad_(), network.leaves()
             value = loss.value(network.logits(leaf, leaves, draw), batch)

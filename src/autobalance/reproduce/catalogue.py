@@ -21,6 +21,7 @@ CATALOGUE: Mapping[str, Reproduction] = MappingProxyType(
         each.name: each
         for each in (
             images.TABLE1,
+            images.TABLE2,
             groups.TABLE3,
             images.TABLE4,
             groups.TABLE5,

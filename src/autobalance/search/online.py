@@ -300,7 +300,8 @@ class OnlineSearch:
         if self.augmentation is None:
             return None
         temperature = self.settings.temperature
-        return PolicyTerm(self.augmentation, self._recent, self._draws, temperature)
+        searched = "probability" in self.space.parameters
+        return PolicyTerm(self.augmentation, self._recent, self._draws, temperature, searched)
 
     def _logit_loss(self) -> LogitLoss:
         """The training loss seen from the logits; closed forms where it is the plain family."""
@@ -414,6 +415,7 @@ class OnlineSearch:
         if state["held_out"] is not None:
             self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
         self._random = state["random"]
-        self._draws.set_state(state["draws"])
+        if "draws" in state:  # which searches of earlier versions had not
+            self._draws.set_state(state["draws"])
         self.history = [AlphaStep.from_plain(entry) for entry in state["history"]]
         self._write()

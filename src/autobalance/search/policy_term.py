@@ -31,7 +31,7 @@ from autobalance.batches import Batch
 from autobalance.hypergradient.augmented import AlongDirection, through_inputs
 
 _CERTAIN = 1e3
-"""Logistic noise that decides, whatever the log odds."""
+"""Logistic noise that decides, whatever the log odds of a probability that is searched."""
 
 
 class PolicyTerm:
@@ -47,6 +47,8 @@ class PolicyTerm:
         Of the draws.
     temperature
         Of relaxed Bernoulli variables; ``None`` for exact differences.
+    probabilities
+        Whether those of probabilities are wanted; otherwise they are 0.
 
     Attributes
     ----------
@@ -60,9 +62,11 @@ class PolicyTerm:
         batches: Sequence[Batch],
         generator: torch.Generator,
         temperature: float | None,
+        probabilities: bool = True,
     ) -> None:
-        self._augmentation, self._given = augmentation, list(batches)
-        self._relaxed = temperature is not None
+        self._augmentation = augmentation
+        self._given = [batch._replace(targets=batch.targets.long()) for batch in batches]
+        self._differences = probabilities and temperature is None
         self._values = [
             values.detach().clone().requires_grad_()
             for values in (augmentation.probability, augmentation.magnitude)
@@ -77,7 +81,7 @@ class PolicyTerm:
     def __call__(self, along: AlongDirection) -> tuple[Tensor, ...]:
         """∂ ⟨∇_θ L, p⟩ by probabilities and by magnitudes, (K, G, S, L) each."""
         probability, magnitude = through_inputs(along, self.batches, self._values)
-        if self._relaxed:
+        if not self._differences:
             return probability, magnitude
         for place, (batch, draws) in enumerate(zip(self._given, self._draws, strict=True)):
             plain = batch._replace(inputs=self.batches[place].inputs.detach())

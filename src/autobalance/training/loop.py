@@ -233,7 +233,8 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.batches.load_state_dict(state["batches"])
-        self._draws.set_state(state["draws"])
+        if "draws" in state:  # which runs of earlier versions had not
+            self._draws.set_state(state["draws"])
         if self.search is not None:
             self.search.load_state_dict(state["search"])
         self.history = [Epoch(**entry) for entry in state["history"]]

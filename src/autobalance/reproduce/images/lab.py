@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from autobalance.augmentation.policy import policy_for_images
 from autobalance.data.heldout import held_out_split
 from autobalance.design import LossDesign
 from autobalance.losses.parametric import ParametricCrossEntropy
@@ -96,6 +98,11 @@ class ImageLab:
         """A closed-form loss for all training examples."""
         return preset(name, self.counts, **arguments)
 
+    def augmented(self, design: LossDesign) -> LossDesign:
+        """The design with the policy that searches start from, the same for all classes."""
+        policy = policy_for_images(self.counts.n_classes, 1, self._shape[0])
+        return replace(design, policy=policy)
+
     def training(
         self,
         loss: LossDesign | nn.Module,
@@ -156,7 +163,7 @@ class ImageLab:
         self,
         start: LossDesign,
         parameters: tuple[str, ...],
-        dictionary: str,
+        dictionary: str | Mapping[str, str],
         course: Course,
         parts: tuple[Int[Tensor, "M"], Int[Tensor, "H"]] | None = None,
         held_out_from: Examples | None = None,
@@ -190,7 +197,7 @@ class ImageLab:
                 plan,
                 self.seed,
                 parameters,
-                dictionary,
+                dictionary if isinstance(dictionary, str) else dict(dictionary),
                 course.parametrisation,
                 None if upper is None else upper.optimizer,
                 cosine_over if upper is None else upper.schedule,

@@ -180,14 +180,14 @@ class Designed(Row):
     start
         The loss it starts from, a preset or one from the lab; by default the recipe's.
     dictionary
-        Which classes share a value; by default the recipe's.
+        Which classes share a value, one name or one for each parameter; by default the recipe's.
     course
         How α moves; by default as in the recipe.
     """
 
     parameters: tuple[str, ...] = field(kw_only=True)
     start: Start | None = field(kw_only=True, default=None)
-    dictionary: str | None = field(kw_only=True, default=None)
+    dictionary: str | Mapping[str, str] | None = field(kw_only=True, default=None)
     course: Course | None = field(kw_only=True, default=None)
     kind: str = DESIGNED
 
@@ -218,18 +218,27 @@ class Designed(Row):
 
     def design(self, lab: ImageLab, search: OnlineSearch) -> LossDesign:
         """What the retraining takes."""
-        kind, _, size = (self.dictionary or lab.recipe.dictionary).partition(":")
+        used = self.dictionary or lab.recipe.dictionary
+        kind, _, size = used.partition(":") if isinstance(used, str) else ("", "", "")
         if (self.course or lab.recipe.course).interpolated and kind == "cluster":
             return interpolated(search.design(), int(size))
         return search.design()
 
 
-def values(design: LossDesign) -> dict[str, list[float]]:
+def values(design: LossDesign) -> dict[str, Any]:
     """A design's values by class, rounded for a record."""
-    return {
+    found: dict[str, Any] = {
         name: getattr(design, name)[:, 0].round(4).tolist()
         for name in ("weight", "additive", "multiplicative")
     }
+    policy = design.policy
+    if policy is not None:
+        found["policy"] = {
+            "sub_policies": [list(chain) for chain in policy.sub_policies],
+            "probability": policy.probability[:, 0].round(3).tolist(),
+            "magnitude": policy.magnitude[:, 0].round(3).tolist(),
+        }
+    return found
 
 
 def course_of(search: OnlineSearch, steps_per_epoch: int) -> dict[str, Any]:

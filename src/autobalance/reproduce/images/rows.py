@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from autobalance.design import LossDesign
 from autobalance.losses.focal import FocalLoss
 from autobalance.losses.ldam import LDAMLoss
 from autobalance.reproduce.fitted import POST_HOC
+from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import (
     ClosedForm,
     CrossEntropyAndPostHoc,
@@ -80,3 +82,39 @@ METHODS: tuple[Method, ...] = (
     ),
 )
 """In the order of the table; those after the headline are not in the published one."""
+
+MADAO, PDA, PDA_AND_LOSS = "madao", "autobalance-pda", "autobalance-pda-delta-l"
+LOSS_ALONE = "autobalance-delta-l"
+_POLICY = ("probability", "magnitude")
+_BY_CLASS = {_L: "class", _DELTA: "class"}
+
+
+def _augmented_cross_entropy(lab: ImageLab) -> LossDesign:
+    return lab.augmented(lab.preset(lab.recipe.start))
+
+
+AUGMENTED: tuple[Method, ...] = (
+    ClosedForm("policy", "The starting policy, not searched", loss=_augmented_cross_entropy),
+    Designed(
+        MADAO,
+        "MADAO: one policy for all",
+        parameters=_POLICY,
+        start=_augmented_cross_entropy,
+        dictionary="one",
+    ),
+    Designed(
+        PDA,
+        "AutoBalance: PDA",
+        parameters=_POLICY,
+        start=_augmented_cross_entropy,
+        dictionary="line",
+    ),
+    Designed(
+        PDA_AND_LOSS,
+        "AutoBalance: PDA, Δ & l",
+        parameters=(_L, _DELTA, *_POLICY),
+        start=_augmented_cross_entropy,
+        dictionary=_BY_CLASS | dict.fromkeys(_POLICY, "line"),
+    ),
+)
+"""The rows of table 2 that augment, in its order; the others are those of table 1."""

@@ -13,7 +13,7 @@ from autobalance import __version__
 from autobalance.reproduce.images.data import LongTailed, read_long_tailed
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import Method
-from autobalance.reproduce.images.rows import METHODS
+from autobalance.reproduce.images.rows import AUGMENTED, METHODS
 from autobalance.reproduce.images.settings import (
     FASHION_MNIST_LT,
     Recipe,
@@ -28,9 +28,10 @@ from autobalance.runs.watch import Watch
 from autobalance.training.origin import described
 from autobalance.training.pipeline import default_device
 
-BY_KEY: Mapping[str, Method] = {key: method for method in METHODS for key in method.names}
-NAMES: Mapping[str, str] = {key: name for each in METHODS for key, name in each.names.items()}
-KINDS: Mapping[str, str] = {key: kind for each in METHODS for key, kind in each.kinds.items()}
+_ALL = METHODS + AUGMENTED
+BY_KEY: Mapping[str, Method] = {key: method for method in _ALL for key in method.names}
+NAMES: Mapping[str, str] = {key: name for each in _ALL for key, name in each.names.items()}
+KINDS: Mapping[str, str] = {key: kind for each in _ALL for key, kind in each.kinds.items()}
 
 
 @dataclass(frozen=True)
