@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from autobalance.cli import main
+from autobalance.search.evidence import Gain
 from autobalance.training.loop import Training
 
 CODE = """
@@ -158,6 +159,13 @@ def test_grey_images_of_idx_files_are_cropped_and_not_flipped(run, idx, tmp_path
     assert metrics["settings"]["augmentation"] == "crops by up to 1 pixel"
 
 
+@pytest.fixture
+def everything_stands_out(monkeypatch):
+    """What the search designs is kept, however few images say so."""
+    monkeypatch.setattr(Gain, "stands_out", lambda *_: True)
+
+
+@pytest.mark.usefixtures("everything_stands_out")
 def test_a_policy_is_searched_shown_and_kept(run, folder, tmp_path):
     code, out, _ = fit(run, folder, "--augmentation", "personal")
     assert code == 0
@@ -186,7 +194,16 @@ def test_a_policy_is_searched_shown_and_kept(run, folder, tmp_path):
     assert "out/augmentation.json is missing, though design.json has a policy" in err
 
 
+def test_a_policy_that_does_not_stand_out_is_left_out(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(Gain, "stands_out", lambda *_: False)
+    assert fit(run, folder, "--augmentation", "personal")[0] == 0
+    assert "policy" not in json.loads((tmp_path / "out/design.json").read_text())
+    assert not (tmp_path / "out/augmentation.json").exists()
+    assert "<h2>The augmentation</h2>" not in (tmp_path / "out/report.html").read_text()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("everything_stands_out")
 def test_grey_images_share_one_policy_without_saturation(run, idx, tmp_path):
     assert fit(run, idx, "--augmentation", "one", "--objective", "worst-class")[0] == 0
     metrics = metrics_in(tmp_path)

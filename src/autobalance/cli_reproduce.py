@@ -17,7 +17,7 @@ def reproduce(
         str,
         typer.Argument(
             metavar="NAME",
-            help="table1, table3, table4, table5, figure2 to figure5, transfer, cost, lemma1, "
+            help="table1 to table5, figure2 to figure5, transfer, cost, lemma1, "
             "lemma2, theorem1, or all.",
         ),
     ],

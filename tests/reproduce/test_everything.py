@@ -108,6 +108,6 @@ def test_a_reproduction_by_its_name():
         assert reproduction(name) is each
         assert each.name == name
     with pytest.raises(DataError) as error:
-        reproduction("table2")
-    assert str(error.value).startswith("there is no reproduction 'table2'; choose among ")
+        reproduction("table6")
+    assert str(error.value).startswith("there is no reproduction 'table6'; choose among ")
     assert all(name in str(error.value) for name in (*CATALOGUE, ALL))
