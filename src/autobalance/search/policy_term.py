@@ -13,8 +13,8 @@ variable that decides on it is p h(on) + (1 − p) h(off), whose derivative is
 
 two evaluations in forward mode with everything else as drawn, unbiased for operations of any
 kind. A relaxed Bernoulli variable needs none of them, for its derivative comes with that of the
-magnitudes, but it is that of other images, blends that no training sees, and several times as
-noisy (``python -m benchmarks.augmentation`` measures both). ``temperature`` takes it.
+magnitudes, but it is that of other images, blends that no training sees, and noisier
+(``python -m benchmarks.augmentation`` measures both). ``temperature`` takes it.
 """
 
 from __future__ import annotations
