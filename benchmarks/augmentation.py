@@ -101,10 +101,7 @@ def _seconds(
     device: torch.device,
 ) -> float:
     """Of an epoch, after a first step that does not count."""
-    shape = tuple(images.shape[1:])
-    torch.manual_seed(0)
-    network = nn.Sequential(Pixels(shape[0]).fit(images), model_factory(model)(shape, CLASSES))
-    network.to(device)
+    network = _network(images, model)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
 
     def epoch(rows: Tensor) -> None:
@@ -123,6 +120,14 @@ def _seconds(
     return time.perf_counter() - started
 
 
+def _network(images: Tensor, model: str) -> nn.Module:
+    """With fresh weights, for such images, where they are."""
+    shape = tuple(images.shape[1:])
+    torch.manual_seed(0)
+    front = Pixels(shape[0]).fit(images)
+    return nn.Sequential(front, model_factory(model)(shape, CLASSES)).to(images.device)
+
+
 def _torchvision() -> Callable[[Tensor, Tensor], Tensor] | None:
     """AutoAugment image by image, as a Dataset in a DataLoader has it; None if it is not there."""
     try:
@@ -138,9 +143,7 @@ def search_costs(repeats: int, model: str, device: torch.device) -> Iterator[Row
     for name, shape in SHAPES.items():
         images = torch.randint(256, (8 * BATCH, *shape), dtype=torch.uint8, device=device)
         targets = torch.arange(len(images), device=device) % CLASSES
-        torch.manual_seed(0)
-        network = nn.Sequential(Pixels(shape[0]).fit(images), model_factory(model)(shape, CLASSES))
-        network.to(device)
+        network = _network(images, model)
         kinds = {
             "l and δ": _search(network, images, targets, BOTH, None),
             **{

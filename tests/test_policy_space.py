@@ -14,7 +14,7 @@ from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.dictionary import make_dictionary
 from autobalance.errors import DesignError
-from autobalance.policy_space import POLICY_PARAMETERS, PolicySpace, searched_in
+from autobalance.policy_space import POLICY_BOUND, POLICY_PARAMETERS, PolicySpace, searched_in
 
 COUNTS = Counts(np.array([[40.0, 10.0], [5.0, 25.0], [8.0, 12.0]]), (0, 1, 2), (0, 1))
 DICTIONARIES = ["one", "line", "cell-line", "class", "cell", "cluster:2", "rank:2", "log-prior"]
@@ -66,7 +66,7 @@ def test_every_point_within_the_bounds_is_a_policy(chains, dictionary, places, s
     start = Policy.uniform(3, 2, chains, probability=shares[0], strength=shares[1])
     made = make_dictionary(dictionary, COUNTS)
     space = PolicySpace(start, dict.fromkeys(POLICY_PARAMETERS, made))
-    parts = alphas(space, space.bound * np.array(places))
+    parts = alphas(space, POLICY_BOUND * np.array(places))
     probability, magnitude = (values.numpy() for values in space.decode(parts))
     policy = replace(start, probability=probability, magnitude=magnitude)  # or it is refused
     assert ((policy.magnitude > 0) == policy.has_magnitude).all()

@@ -101,9 +101,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         ``"ball"`` trains a linear head on balls around the examples, of a radius for each class
         (and group) that is searched beside the loss, as Lemma 2 of the paper has it; or a
         :meth:`Policy.ball <autobalance.augmentation.policy.Policy.ball>` to start from. Radii are
-        in units of the standardised features. Predictions see examples as they are. It takes about
-        five times as long, and the draws depend on the order of the rows. ``None`` (default) moves
-        no example.
+        in units of the standardised features. Predictions see examples as they are. It takes
+        longer, and the draws depend on the order of the rows. ``None`` (default) moves no example.
     positive_class
         The class that ``equal-opportunity`` is about; by default the second of two.
     empty_cells

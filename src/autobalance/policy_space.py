@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ from autobalance.dictionary import Dictionary
 from autobalance.errors import DesignError
 
 POLICY_PARAMETERS = ("probability", "magnitude")
-_BOUND = 6.0
+POLICY_BOUND = 6.0
 """Largest searched change of log odds, or of a log radius."""
 
 
@@ -73,11 +72,6 @@ class PolicySpace:
         """Entries of α for a parameter."""
         return self.dictionaries[name].size * int(self._searched(name).sum())
 
-    @property
-    def bound(self) -> float:
-        """Of every entry, in either direction."""
-        return _BOUND
-
     def decode(
         self, parts: Mapping[str, Float[Tensor, "A"]]
     ) -> tuple[Float[Tensor, "K G S L"], Float[Tensor, "K G S L"]]:
@@ -111,11 +105,7 @@ class PolicySpace:
 
     def _searched(self, name: str) -> Bool[ndarray, "S L"]:
         """Operations that have this parameter."""
-        return self._with_magnitude if name == "magnitude" else np.ones(self.start.shape, bool)
-
-    @cached_property
-    def _with_magnitude(self) -> Bool[ndarray, "S L"]:
-        return self.start.has_magnitude
+        return self.start.has_magnitude if name == "magnitude" else np.ones(self.start.shape, bool)
 
 
 def searched_in(parameters: Sequence[str]) -> list[str]:

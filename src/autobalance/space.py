@@ -34,7 +34,12 @@ from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.dictionary import Dictionary, choose_dictionary, make_dictionary
 from autobalance.errors import DesignError
-from autobalance.policy_space import POLICY_PARAMETERS, PolicySpace, searched_in
+from autobalance.policy_space import (
+    POLICY_BOUND,
+    POLICY_PARAMETERS,
+    PolicySpace,
+    searched_in,
+)
 
 LOSS_PARAMETERS = ("weight", "emphasis", "additive", "multiplicative")
 PARAMETERS = (*LOSS_PARAMETERS, *POLICY_PARAMETERS, "ridge")
@@ -235,9 +240,8 @@ class SearchSpace:
             limit = _SLOPE_BOUND if dictionary.name.endswith("log-prior") else _BOUNDS[name]
             bounds += [(-limit, limit)] * dictionary.size
         if self.policy is not None:
-            limit = self.policy.bound
             for name in self.policy.dictionaries:
-                bounds += [(-limit, limit)] * self.sizes[name]
+                bounds += [(-POLICY_BOUND, POLICY_BOUND)] * self.sizes[name]
         if self.search_ridge:
             ridge = float(self.start.ridge or 0.0)
             low, high = (float(np.log(bound / ridge)) for bound in RIDGE_BOUNDS)

@@ -367,3 +367,23 @@ def test_the_loss_s_own_slopes_do_not_depend_on_whether_the_policy_is_searched()
         assert torch.equal(ours, theirs)
     assert found.weight_decay == plain.weight_decay
     assert found.record.norm > plain.record.norm
+
+
+def test_a_central_difference_of_input_gradients_is_no_substitute_on_kinks():
+    """In float32 the jumps of ReLU within its step are larger than what is wanted."""
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten())
+    network = Network(nn.Sequential(*layers, nn.Linear(8 * 8 * 8, CLASSES)))
+    batch = Batch(torch.rand(64, 1, 12, 12), torch.arange(64) % CLASSES)
+    ones = torch.ones(CLASSES, 1)
+    loss, direction = ParametricLoss(ones, 0 * ones, ones), torch.randn_like(network.theta)
+    exact = AlongDirection(network, loss, ForwardMode(), direction).by_inputs(batch)
+    step = torch.finfo(torch.float32).eps ** (1 / 3) / 5 * network.theta.norm() / direction.norm()
+
+    def slope(theta):
+        inputs = batch.inputs.clone().requires_grad_()
+        value = loss.value(network.logits(inputs, network.split(theta)), batch)
+        return torch.autograd.grad(value, inputs)[0]
+
+    ahead, behind = (slope(network.theta + sign * step * direction) for sign in (1, -1))
+    assert ((ahead - behind) / (2 * step) - exact).norm() > exact.norm()

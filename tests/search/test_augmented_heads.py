@@ -11,7 +11,7 @@ from autobalance.errors import DesignError
 from autobalance.losses.parametric import adjusted_cross_entropy
 from autobalance.search.augmented_heads import (
     AugmentedHeads,
-    make_heads,
+    heads_for,
     require_balls,
     starting_radius,
 )
@@ -137,11 +137,7 @@ def test_a_search_learns_radii_and_keeps_them_in_the_design(small_data):
     ],
     ids=["images", "not always", "two"],
 )
-def test_only_balls_that_are_always_applied(small_data, policy):
-    data = small_data.draw()
-    with pytest.raises(DesignError, match="only a ball around each example"):
-        require_balls(policy)
-    y, g = torch.from_numpy(data.y), torch.from_numpy(data.g)
-    weight = torch.from_numpy(data.folds().train_weight(data.sample_weight))
-    with pytest.raises(DesignError, match=r"Policy\.ball"):
-        make_heads(policy, data.features(), y, g, weight, 3, **PRECISE)
+def test_only_balls_that_are_always_applied(policy):
+    for refusing in (require_balls, heads_for):
+        with pytest.raises(DesignError, match=r"only a ball around each example.*Policy\.ball"):
+            refusing(policy)

@@ -110,8 +110,8 @@ def apply(
     changed = []
     for number, (chain, part) in enumerate(zip(chains, parts, strict=True)):
         members = part.members.to(inputs.device)
-        cell = targets[members].long(), groups[members].long()
-        own_probability, own_magnitude = probability[cell][:, number], magnitude[cell][:, number]
+        cell = targets[members].long(), groups[members].long(), number
+        own_probability, own_magnitude = probability[cell], magnitude[cell]
         log_odds = _log_odds(own_probability) + part.noise.to(own_probability)
         x = examples[members]
         for place, each in enumerate(chain):

@@ -31,7 +31,6 @@ Amounts = Callable[[int, tuple[int, ...], torch.Generator | None], Tensor]
 
 IMAGES, VECTORS = "images", "vectors"
 _COLOURS = 3
-_SMALLEST_SHARPENED = 3
 _SOLARIZE_LEVELS = 16
 
 
@@ -81,6 +80,8 @@ class Operation:
         ``"images"`` or ``"vectors"``.
     channels
         How many the images must have; ``None`` for any number.
+    smallest
+        Pixels that height and width of the images must have.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Operation:
     amounts: Amounts = either_way
     takes: str = IMAGES
     channels: int | None = None
+    smallest: int = 1
 
     def described(self, magnitude: float) -> str:
         """What it does at a magnitude, in words."""
@@ -116,10 +118,10 @@ class Operation:
                 f"{self.name} needs images of {self.channels} channels, and these have {shape[1]}; "
                 "leave it out of the policy"
             )
-        if self.name == "sharpness" and min(shape[2:]) < _SMALLEST_SHARPENED:
+        if self.takes == IMAGES and min(shape[2:]) < self.smallest:
             raise DataError(
-                f"sharpness needs images of at least {_SMALLEST_SHARPENED} × {_SMALLEST_SHARPENED} "
-                f"pixels, and these are {shape[2]} × {shape[3]}; leave it out of the policy"
+                f"{self.name} needs images of at least {self.smallest} × {self.smallest} pixels, "
+                f"and these are {shape[2]} × {shape[3]}; leave it out of the policy"
             )
 
 
@@ -270,6 +272,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
                 0.9,
                 "change sharpness by up to {:.0f}%",
                 100.0,
+                smallest=3,
             ),
             Operation(
                 "posterize", _posterize, 4.0, "posterise, up to {:.1f} bits fewer", amounts=one_way

@@ -9,7 +9,7 @@ over one backward pass through the network, and then one ordinary backward pass 
 were made when x̃ was computed, so that φ moves under the same draws.
 
 A central difference in ε is no substitute on networks with kinks. ∇_x̃ L jumps where a ReLU changes
-sides, and in float32 the jumps within its step outweighed c itself by ten times and more.
+sides, and in float32 the jumps within its step outweigh c itself (a test shows it).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AlongDirection:
         return (slope * moved).sum(1)
 
     def by_inputs(self, batch: Batch, draw: int = 0) -> Tensor:
-        """C = ∇_x̃ h, of the shape of the inputs.
+        """The gradient c = ∇_x̃ h, of the shape of the inputs.
 
         Where an operation of the network, or its backward pass, has no forward mode, it is had by
         differentiating ⟨∇_θ L, p⟩ once more, which keeps a larger graph.

@@ -106,38 +106,18 @@ def _radii(values: LossValues) -> Float[Tensor, "K G"]:
     return values.policy[1][:, :, 0, 0]
 
 
-def make_heads(
-    policy: Policy | None,
-    features: FeatureMatrix,
-    target: Int[Tensor, "N"],
-    group: Int[Tensor, "N"],
-    train_weight: Float[Tensor, "F N"],
-    n_classes: int,
-    draws: Draws = DEFAULT_DRAWS,
-    *,
-    curvature_dtype: torch.dtype = torch.float32,
-    tolerance: float = 1e-4,
-) -> LinearHeads:
-    """Heads for a loss with an augmentation policy, or without.
+def heads_for(policy: Policy | None, draws: Draws = DEFAULT_DRAWS) -> Callable[..., LinearHeads]:
+    """What makes the heads for a loss with an augmentation policy, or without.
 
     Raises
     ------
     DesignError
         If the policy is something else than a ball around each example.
     """
-    make: Callable[..., LinearHeads] = LinearHeads
-    if policy is not None:
-        require_balls(policy)
-        make = partial(AugmentedHeads, draws=draws)
-    return make(
-        features,
-        target,
-        group,
-        train_weight,
-        n_classes,
-        curvature_dtype=curvature_dtype,
-        tolerance=tolerance,
-    )
+    if policy is None:
+        return LinearHeads
+    require_balls(policy)
+    return partial(AugmentedHeads, draws=draws)
 
 
 def require_balls(policy: Policy) -> None:
@@ -146,7 +126,7 @@ def require_balls(policy: Policy) -> None:
     Raises
     ------
     DesignError
-        As :func:`make_heads`.
+        As :func:`heads_for`.
     """
     if policy.sub_policies != (("ball",),) or (policy.probability != 1).any():
         names = ", ".join(dict.fromkeys(name for chain in policy.sub_policies for name in chain))

@@ -28,7 +28,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import SearchError
 from autobalance.objectives import DEFAULT_SHARPNESS, BoundObjective
 from autobalance.policy_space import PolicySpace
-from autobalance.search.augmented_heads import make_heads
+from autobalance.search.augmented_heads import heads_for
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.descent import BestPoint, Slope, descend
 from autobalance.search.evidence import paired_gain
@@ -118,14 +118,12 @@ class ExactProblem:
         self.space = space
         self.hypergradient_tolerance = hypergradient_tolerance
         y, g = torch.from_numpy(target).long(), torch.from_numpy(group).long()
-        self.heads = make_heads(
-            space.start.policy,
+        self.heads = heads_for(space.start.policy, draws)(
             features,
             y,
             g,
             torch.from_numpy(folds.train_weight(sample_weight)),
             space.counts.n_classes,
-            draws,
             curvature_dtype=curvature_dtype,
             tolerance=tolerance,
         )
@@ -371,14 +369,12 @@ def refit(
     The ridge multiplies the mean loss, so its value carries over from the folds.
     """
     share = torch.from_numpy(sample_weight / sample_weight.sum())[None]
-    heads = make_heads(
-        design.policy,
+    heads = heads_for(design.policy, draws)(
         features,
         torch.from_numpy(target).long(),
         torch.from_numpy(group).long(),
         share,
         design.counts.n_classes,
-        draws,
         curvature_dtype=curvature_dtype,
         tolerance=tolerance,
     )

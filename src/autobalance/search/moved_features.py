@@ -35,7 +35,7 @@ class Draws:
     ----------
     copies
         R, an even number. With 8 (default) even a class of 20 examples has 160 draws, which tell
-        the spread along a direction to a tenth, at about five times the cost of a search without.
+        the spread along a direction to a tenth, at five products with the features in place of one.
     seed
         Of the draws.
 

@@ -107,14 +107,14 @@ class PolicyTerm:
         self, batch: Batch, draws: Sequence[Part], slot: int
     ) -> tuple[Batch, Float[Tensor, "B"]]:
         """The batch with the other decision on one operation of each example; 1 where it was on."""
-        sign = torch.empty(len(batch.targets))
+        sign = torch.empty(len(batch.targets), device=batch.targets.device)
         flipped = []
         for number, part in enumerate(draws):
             cell = batch.targets[part.members], batch.group_codes[part.members]
-            odds = self._values[0][..., number, slot][cell].logit().cpu()
-            was_on = odds + part.noise[:, slot].to(odds) > 0
+            odds = self._values[0][..., number, slot][cell].logit()
+            noise = part.noise.to(odds, copy=True)  # on the device, which nothing waits for
+            was_on = odds + noise[:, slot] > 0
             sign[part.members] = torch.where(was_on, 1.0, -1.0)
-            noise = part.noise.clone()
             noise[:, slot] = torch.where(was_on, -_CERTAIN, _CERTAIN)
             flipped.append(part._replace(noise=noise))
         return self._applied(batch, flipped), sign.to(self._values[0])

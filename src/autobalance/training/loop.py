@@ -30,6 +30,8 @@ from autobalance.training.settings import TrainingSettings
 from autobalance.training.step import Step
 
 _EVALUATED_AT_ONCE = 512
+_POLICY = 2**33
+"""Between the seeds of orders and of a policy's draws; half of it is between those and crops."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Training:
             )
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
         self.augmentation = augmentation
-        self._draws = torch.Generator().manual_seed(seed)
+        self._draws = torch.Generator().manual_seed(seed + _POLICY)
         self.optimizer = settings.make_optimizer(model)
         self._step = Step(model, loss, self.optimizer, settings)
         self.origin = {
