@@ -44,6 +44,8 @@ from benchmarks.record import write_record
 CLASSES, SIZE, PER_CLASS, BATCH, EPOCHS = 5, 16, 120, 64, 30
 ANGLE, WARM_UP, EVERY, RATE = 30.0, 30, 4, 0.15
 OPERATIONS = (("rotate",), ("translate-x",), ("brightness",))
+PROBABILITY, STRENGTH = 0.5, 0.3
+"""Of every operation at the start."""
 LITTLE, MUCH, ORACLE_EPOCHS = 8.0, 28.0, 15
 
 
@@ -158,7 +160,7 @@ def found(seed: int, noise: float) -> dict[str, Any]:
     planted = seed % CLASSES
     data = world(seed, planted, noise)
     started = time.perf_counter()
-    start = Policy.uniform(CLASSES, 1, OPERATIONS)
+    start = Policy.uniform(CLASSES, 1, OPERATIONS, PROBABILITY, STRENGTH)
     trainee = Trainee(data, start, seed)
     moves = (EPOCHS * -(-len(data.targets) // BATCH) - WARM_UP) // EVERY
     search = trainee.search(
@@ -214,7 +216,7 @@ def main() -> None:
     first = sum(row["first"] for row in rows)
     print(f"the planted class is rotated most in {first} of {len(rows)}")
     if arguments.json:
-        facts = {"noise": arguments.noise, "first": first, "start": 0.5 * 0.3 * 30}
+        facts = {"noise": arguments.noise, "first": first, "start": PROBABILITY * STRENGTH * 30}
         write_record(arguments.json, "planted_rotation", rows, **facts)
 
 

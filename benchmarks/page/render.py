@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.page import heads, images, networks, reproductions
+from benchmarks.page import heads, images, networks, policies, reproductions
 from benchmarks.page.markdown import Record
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +36,14 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "search_study_cifar10_lt": images.search_study,
     "search_study_cifar10_lt_60_epochs": images.search_study,
     "search_study_fashion_mnist_lt": images.search_study,
+    "planted_rotation": policies.planted_rotation,
+    "augmentation": policies.augmentation,
+    "policy_study_fashion_mnist_lt": policies.policy_study,
+    "policy_study_fashion_mnist_lt_60_epochs": policies.policy_study,
     **dict.fromkeys(
         (
             "table1_fashion_mnist_lt",
+            "table2_fashion_mnist_lt",
             "table3_waterbirds",
             "table5_waterbirds",
             "figure2",

@@ -49,15 +49,13 @@ def run_variant(lab: Lab, position: int) -> list[Row]:
     return run(VARIANTS[position], lab)
 
 
-def summarise(rows: list[Row]) -> list[Row]:
-    """Means over the seeds, and gains on logit adjustment paired by seed, in the rows' order."""
-    reference = {row["seed"]: row["balanced"] for row in rows if row["variant"] == LOGIT_ADJUSTMENT}
+def summarise(rows: list[Row], reference: str = LOGIT_ADJUSTMENT) -> list[Row]:
+    """Means over the seeds, and gains on the reference paired by seed, in the rows' order."""
+    paired = {row["seed"]: row["balanced"] for row in rows if row["variant"] == reference}
     entries = []
     for name in dict.fromkeys(row["variant"] for row in rows):
         own = [row for row in rows if row["variant"] == name]
-        gains = [
-            reference[row["seed"]] - row["balanced"] for row in own if row["seed"] in reference
-        ]
+        gains = [paired[row["seed"]] - row["balanced"] for row in own if row["seed"] in paired]
         entries.append(
             {
                 "question": own[0]["question"],
@@ -72,11 +70,12 @@ def summarise(rows: list[Row]) -> list[Row]:
     return entries
 
 
-def show(console: Console, title: str, summary: list[Row]) -> None:
+def show(
+    console: Console, title: str, summary: list[Row], reference: str = LOGIT_ADJUSTMENT
+) -> None:
     """Print a table."""
-    table = Table(
-        title=title, caption="gain: on logit adjustment, paired by seed, ± standard error"
-    )
+    caption = f"gain: on {reference}, paired by seed, ± standard error"
+    table = Table(title=title, caption=caption)
     for name in ("question", "variant"):
         table.add_column(name)
     for name in ("seeds", "balanced error, %", "gain"):

@@ -16,7 +16,7 @@ CHAINS = (("rotate", "brightness"), ("invert", "translate-x"))
 
 def policy_with(classes=4, groups=1, **cells):
     """0.5 and 0.3 of the largest everywhere, but for some cells' probabilities."""
-    policy = Policy.uniform(classes, groups, CHAINS)
+    policy = Policy.uniform(classes, groups, CHAINS, probability=0.5)
     probability = policy.probability.copy()
     for place, value in cells.items():
         probability[tuple(int(code) for code in place[1:])] = value

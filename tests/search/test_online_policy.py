@@ -26,7 +26,8 @@ for k in range(K):
     X[k == Y, :, 2 * k : 2 * k + 2] *= 0.5
 SHOWN, REST = slice(30), slice(30, 60)
 COUNTS = Counts(np.array([[48.0], [24.0], [8.0]]), tuple(range(K)))
-POLICY = Policy.uniform(K, 1, [("rotate", "invert"), ("autocontrast", "brightness")])
+CHAINS = [("rotate", "invert"), ("autocontrast", "brightness")]
+POLICY = Policy.uniform(K, 1, CHAINS, probability=0.5)
 BOTH = ("probability", "magnitude")
 EVERY_STEP = OnlineSettings(every=1)
 

@@ -95,7 +95,7 @@ class Policy:
         n_classes: int,
         n_groups: int = 1,
         sub_policies: Sequence[Sequence[str]] = SUB_POLICIES,
-        probability: float = 0.5,
+        probability: float = 0.3,
         strength: float = 0.3,
     ) -> Policy:
         """The same for all cells.

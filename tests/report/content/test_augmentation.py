@@ -23,7 +23,7 @@ def document(policy, *of_cells):
 
 
 def personal(classes, groups=1):
-    policy = Policy.uniform(classes, groups, CHAINS)
+    policy = Policy.uniform(classes, groups, CHAINS, probability=0.5)
     slope = np.linspace(-0.3, 0.3, classes * groups).reshape(classes, groups, 1, 1)
     return replace(policy, probability=policy.probability + slope)
 

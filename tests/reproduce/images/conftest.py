@@ -123,7 +123,10 @@ def recipes(monkeypatch):
     """Recipes of the toy data in the place of all others."""
     other = replace(RECIPE, source=Source("mnist", "Other-LT", LARGEST))
     known = {PAPER: {FASHION_MNIST_LT: RECIPE, OTHER: other}, AUTHORS_CODE: {}}
+    drawn = replace(_TRAINING, weights="draw")
+    with_policies = replace(RECIPE, searching=drawn, retraining=drawn, start="weighted")
     monkeypatch.setattr(settings, "RECIPES", known)
+    monkeypatch.setattr(settings, "WITH_POLICIES", {FASHION_MNIST_LT: with_policies})
     monkeypatch.setitem(transfer.OTHER_DATA, FASHION_MNIST_LT, OTHER)
     return known
 

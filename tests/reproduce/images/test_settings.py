@@ -246,6 +246,19 @@ def test_a_deviation_is_a_sentence(tmp_path):
     assert "the paper has no such row" in ours
 
 
+def test_policies_are_learned_where_rare_images_come_often(tmp_path):
+    request = asked(tmp_path)
+    ours, plain = (recipe_for(request, FASHION_MNIST_LT, each) for each in (True, False))
+    assert (ours.start, plain.start) == ("weighted", "cross-entropy")
+    for phase in ("searching", "retraining"):
+        drawn = replace(getattr(ours, phase), weights="multiply", epochs=20)
+        assert drawn == getattr(plain, phase)
+    assert recipe_for(asked(tmp_path, epochs=7), FASHION_MNIST_LT, True).retraining.epochs == 7
+    assert recipe_for(request, CIFAR10_LT, True) == recipe_for(request, CIFAR10_LT)
+    theirs = asked(tmp_path, preset=AUTHORS_CODE)
+    assert recipe_for(theirs, CIFAR10_LT, True) == RECIPES[AUTHORS_CODE][CIFAR10_LT]
+
+
 def test_the_authors_code_knows_nothing_of_fashion_mnist(tmp_path):
     with pytest.raises(
         DataError,

@@ -1,12 +1,22 @@
-"""Tables 1 and 4 on a few small images: means, paired differences, and published figures beside."""
+"""Tables 1, 2 and 4 on a few small images: means, paired differences, published figures beside."""
 
+import numpy as np
 import pytest
 
 from autobalance.reproduce.images import tables
 from autobalance.reproduce.images.lab import ImageLab
-from autobalance.reproduce.images.rows import HEADLINE, LOGIT_ADJUSTED, METHODS
+from autobalance.reproduce.images.rows import (
+    BALANCED,
+    HEADLINE,
+    LOGIT_ADJUSTED,
+    LOSS_ALONE,
+    MADAO,
+    METHODS,
+    PDA,
+    PDA_AND_LOSS,
+)
 from autobalance.reproduce.images.settings import CIFAR10_LT, FASHION_MNIST_LT, RECIPES
-from autobalance.reproduce.images.tables import DATASETS, TABLE1, TABLE4, summarised
+from autobalance.reproduce.images.tables import DATASETS, TABLE1, TABLE2, TABLE4, summarised
 from autobalance.reproduce.request import PAPER
 
 pytestmark = pytest.mark.filterwarnings(
@@ -69,7 +79,7 @@ def test_rows_that_are_another_one_are_run_when_they_are_asked_for():
 
 def test_data_sets_and_options():
     assert set(DATASETS) == set(RECIPES[PAPER])
-    for reproduction in (TABLE1, TABLE4):
+    for reproduction in (TABLE1, TABLE2, TABLE4):
         assert reproduction.datasets == DATASETS
         assert reproduction.datasets[0] == CIFAR10_LT
         assert {"methods", "epochs", "model", "preset", "seeds"} <= set(reproduction.options)
@@ -116,3 +126,37 @@ def test_table_1_has_three_seeds_and_table_4_five(asked, watch, monkeypatch):
     for reproduction in (TABLE1, TABLE4):
         reproduction.run(asked(dataset=FASHION_MNIST_LT, seeds=None), watch)
     assert counted == [(3, 18), (5, 18)]
+
+
+def test_table_2_is_run_with_its_own_recipe(asked, watch):
+    pytest.importorskip("kornia")
+    keys = (BALANCED, "policy", MADAO, PDA, LOSS_ALONE, PDA_AND_LOSS)
+    request = asked(dataset=FASHION_MNIST_LT, methods=keys)
+    outcome = TABLE2.run(request, watch)
+    assert outcome.conditions["Weights"] == "draw examples"
+    found = {row["method"]: row.get("design", {}).get("policy") for row in outcome.rows}
+    assert set(found) == set(keys)
+    assert [found[key] is None for key in keys] == [True, True, False, False, True, False]
+    one, personal = (
+        [np.array(found[key][name]) for name in ("probability", "magnitude")]
+        for key in (MADAO, PDA)
+    )
+    assert all((values == values[:1]).all() for values in one)
+    assert any((values != values[:1]).any() for values in personal)
+    assert outcome.checks == ()  # a standard error takes two seeds
+
+
+def test_who_claims_to_be_ahead_has_to_be_so_by_a_standard_error():
+    rows = [
+        *(row(MADAO, seed, value) for seed, value in enumerate((11.0, 12.0, 13.0))),
+        *(row(PDA, seed, value) for seed, value in enumerate((10.5, 11.0, 13.0))),
+        *(row(LOSS_ALONE, seed, value) for seed, value in enumerate((11.0, 12.0))),
+        *(row(PDA_AND_LOSS, seed, value) for seed, value in enumerate((10.0, 13.0, 9.0))),
+    ]
+    first, second = tables._checks(rows, tables._CLAIMS)
+    assert first.claim == (
+        "AutoBalance: PDA is ahead of MADAO: one policy for all by more than a standard error"
+    )
+    assert (first.passed, second.passed) == (True, False)
+    assert first.found == "+0.50 ± 0.29 points over 3 seeds"
+    assert second.found == "+0.00 ± 1.00 points over 2 seeds"

@@ -22,6 +22,7 @@ HEADLINE = "autobalance-delta-l-la-init"
 DEFAULT = "autobalance"
 """What the library does by default, which the paper has not."""
 CROSS_ENTROPY, LOGIT_ADJUSTED = "cross-entropy", "logit-adjusted-tau-1"
+BALANCED = "balanced"
 _L, _DELTA = "additive", "multiplicative"
 _CDT_STRENGTHS = (0.05, 0.15, 0.3)
 
@@ -51,7 +52,7 @@ METHODS: tuple[Method, ...] = (
         dictionary="auto",
         course=Course(),
     ),
-    ClosedForm("balanced", "Balanced cross-entropy", loss=lambda lab: lab.preset("weighted")),
+    ClosedForm(BALANCED, "Balanced cross-entropy", loss=lambda lab: lab.preset("weighted")),
     ClosedForm(
         "class-balanced",
         "Class-balanced (effective number)",

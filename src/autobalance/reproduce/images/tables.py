@@ -9,6 +9,7 @@ import numpy as np
 
 from autobalance.reproduce.images.rows import (
     AUGMENTED,
+    BALANCED,
     CROSS_ENTROPY,
     HEADLINE,
     LOGIT_ADJUSTED,
@@ -32,6 +33,7 @@ _DUPLICATES = ("balanced-softmax",)
 _DEFAULT = tuple(key for each in METHODS for key in each.names if key not in _DUPLICATES)
 _TABLE2 = (
     CROSS_ENTROPY,
+    BALANCED,
     *(key for each in AUGMENTED[:-1] for key in each.names),
     LOSS_ALONE,
     PDA_AND_LOSS,
@@ -48,10 +50,11 @@ def _reproduction(
     default: Sequence[str] = _DEFAULT,
     headline: str = HEADLINE,
     claims: Sequence[tuple[str, str]] = (),
+    with_policies: bool = False,
 ) -> Reproduction:
     def run(request: Request, watch: Watch) -> Outcome:
         dataset = request.dataset or DATASETS[0]
-        job = Job.of(request, dataset, watch)
+        job = Job.of(request, dataset, watch, with_policies)
         keys = request.chosen(list(NAMES), default)
         repeated = request.seeds or seeds
         rows = run_rows(job, keys, repeated, request.out, request.jobs, watch)
@@ -143,6 +146,12 @@ def _table(name: str, dataset: str, summary: dict[str, Row], headline: str = HEA
 
 TABLE1 = _reproduction("table1", "long-tailed images", 3)
 TABLE2 = _reproduction(
-    "table2", "augmentation policies learned with the loss", 3, _TABLE2, PDA_AND_LOSS, _CLAIMS
+    "table2",
+    "augmentation policies learned with the loss",
+    3,
+    _TABLE2,
+    PDA_AND_LOSS,
+    _CLAIMS,
+    with_policies=True,
 )
 TABLE4 = _reproduction("table4", "long-tailed images, five trials", 5)

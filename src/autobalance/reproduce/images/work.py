@@ -59,10 +59,10 @@ class Job:
     device: str | None = None
 
     @classmethod
-    def of(cls, request: Request, dataset: str, watch: Watch) -> Job:
+    def of(cls, request: Request, dataset: str, watch: Watch, with_policies: bool = False) -> Job:
         """What a request wants done on a data set; the watch hears if that takes days."""
         assert request.data_dir is not None  # a reproduction that has data sets asks for it
-        recipe = recipe_for(request, dataset)
+        recipe = recipe_for(request, dataset, with_policies)
         as_published = dataset != FASHION_MNIST_LT and request.epochs is None
         if as_published and default_device(request.device).type == "cpu":
             watch.say(
@@ -102,6 +102,7 @@ class Job:
             "Network": recipe.model,
             "Epochs": epochs,
             "Preset": self.preset,
+            **({"Weights": "draw examples"} if recipe.retraining.weights == "draw" else {}),
         }
 
     @property

@@ -1,0 +1,102 @@
+r"""Where a policy of augmentation pays, before any search: fixed ones, on training images.
+
+    python -m benchmarks.policy_study --dataset fashion-mnist-lt --data-dir DATA --seeds 3 \
+        --epochs 60 --jobs 2 --json results/policy_study_fashion_mnist_lt_60_epochs.json
+
+Balanced cross-entropy, with weights that multiply the loss or that draw the examples, behind
+policies of all operations. Each has a level, which is every probability and every strength as a
+share of the largest: the same for all classes, or along log frequency from the most frequent class
+to the rarest. ``gain`` is how much lower the balanced error is than without a policy, with the same
+weights and seed. It never sees a test image: the long tail comes from the first training images of
+each class, and those that are scored are the last 1,000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from autobalance.augmentation.policy import Policy, policy_for_images
+from autobalance.design import LossDesign
+from autobalance.reproduce.images.lab import ImageLab
+from benchmarks.long_tail.cases import CASES
+from benchmarks.long_tail.lab import Lab
+from benchmarks.long_tail.sweep import Sweep, parser, settings_of
+from benchmarks.record import write_record
+from benchmarks.search_study.__main__ import show, summarise
+from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Variant, run
+
+Row = dict[str, Any]
+
+MULTIPLIED = "weights that multiply"
+NO_POLICY = "no policy"
+_LEVELS = ((0.3, 0.3), (0.5, 0.5), (0.2, 0.6), (0.6, 0.2))
+"""Of the most frequent class and of the rarest."""
+
+
+def levelled(lab: ImageLab, frequent: float, rare: float) -> Policy:
+    """All operations, at levels along the log frequency of the classes."""
+    size = np.log(lab.counts.per_class)
+    share = (size - size.min()) / np.ptp(size)
+    level = (rare + (frequent - rare) * share)[:, None, None, None]
+    channels = lab.examples.batch(lab.everything[:1]).inputs.shape[1]
+    whole = policy_for_images(lab.counts.n_classes, 1, channels, probability=1.0, strength=1.0)
+    return replace(whole, probability=level * whole.probability, magnitude=level * whole.magnitude)
+
+
+def _design(lab: ImageLab, levels: tuple[float, float] | None) -> LossDesign:
+    policy = None if levels is None else levelled(lab, *levels)
+    return replace(lab.preset("weighted"), policy=policy)
+
+
+def _name(frequent: float, rare: float) -> str:
+    return f"level {frequent:g}" if frequent == rare else f"level {frequent:g} to {rare:g}"
+
+
+def _fixed(question: str) -> tuple[Fixed, ...]:
+    return (
+        Fixed(question, NO_POLICY, partial(_design, levels=None)),
+        *(Fixed(question, _name(*levels), partial(_design, levels=levels)) for levels in _LEVELS),
+    )
+
+
+VARIANTS: tuple[Variant, ...] = (*_fixed(MULTIPLIED), *map(Drawn, _fixed(DRAWN)))
+REFERENCES = (NO_POLICY, f"{NO_POLICY}, drawn")
+
+
+def main() -> None:
+    """Run what is not done yet, print the table and write the JSON."""
+    arguments = parser((__doc__ or "").splitlines()[0]).parse_args()
+    settings = settings_of(arguments, development=True)
+    names = [variant.names for variant in VARIANTS]
+    sweep = Sweep(arguments, settings, "variant", names, run_variant)
+    rows = sweep.rows()
+    summary = summarised(rows)
+    title = f"{CASES[arguments.dataset].title}, development, {arguments.model}"
+    show(Console(width=120), title, summary, NO_POLICY)
+    write_record(
+        arguments.json, "policy_study", rows, title=title, settings=settings, summary=summary
+    )
+    sweep.remove_parts()
+
+
+def summarised(rows: list[Row]) -> list[Row]:
+    """Gains on no policy, with the same weights."""
+    return [
+        entry
+        for question, reference in zip((MULTIPLIED, DRAWN), REFERENCES, strict=True)
+        for entry in summarise([row for row in rows if row["question"] == question], reference)
+    ]
+
+
+def run_variant(lab: Lab, position: int) -> list[Row]:
+    """The rows of one variant."""
+    return run(VARIANTS[position], lab)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The fixed policies, and what their gains are paired with."""
+
+import numpy as np
+import pytest
+
+from autobalance.reproduce.images import methods
+from benchmarks import policy_study as study
+from benchmarks.search_study.variants import DRAWN, Drawn
+
+
+def test_levels_run_along_log_frequency(lab):
+    policy = study.levelled(lab, 0.2, 0.6)
+    # 60, 30 and 15 images: the middle of the logarithms
+    np.testing.assert_allclose(policy.probability[:, 0, 0, 0], [0.2, 0.4, 0.6])
+    rotation = policy.magnitude[:, 0, 0, 0]
+    np.testing.assert_allclose(rotation, 30 * np.array([0.2, 0.4, 0.6]))
+
+
+def test_every_variant_has_a_name_and_a_policy_of_its_own(lab):
+    names = [name for variant in study.VARIANTS for name in variant.names]
+    assert len(set(names)) == len(names) == 10
+    designs = [design for each in study.VARIANTS for design in each.designs(lab).values()]
+    policies = [methods.values(design).get("policy") for design in designs]
+    assert [policy is None for policy in policies] == 2 * [True, False, False, False, False]
+    assert policies[:5] == policies[5:]
+    assert len({str(policy) for policy in policies}) == 5
+    assert [isinstance(each, Drawn) for each in study.VARIANTS] == 5 * [False] + 5 * [True]
+
+
+def test_gains_are_on_the_same_weights_without_a_policy():
+    def row(question, variant, balanced):
+        return {
+            "question": question,
+            "variant": variant,
+            "seed": 0,
+            "balanced": balanced,
+            "search_seconds": 0.0,
+        }
+
+    rows = [
+        row(study.MULTIPLIED, study.NO_POLICY, 15.0),
+        row(study.MULTIPLIED, "level 0.3", 14.0),
+        row(DRAWN, "no policy, drawn", 12.0),
+        row(DRAWN, "level 0.3, drawn", 11.5),
+    ]
+    assert [entry["gain"] for entry in study.summarised(rows)] == pytest.approx([0, 1, 0, 0.5])
