@@ -1,4 +1,4 @@
-r"""Where a policy of augmentation pays, before any search: fixed ones, on training images.
+r"""Where a policy of augmentation pays, fixed or searched, on training images.
 
     python -m benchmarks.policy_study --dataset fashion-mnist-lt --data-dir DATA --seeds 3 \
         --epochs 60 --jobs 2 --json results/policy_study_fashion_mnist_lt_60_epochs.json
@@ -6,13 +6,15 @@ r"""Where a policy of augmentation pays, before any search: fixed ones, on train
 Balanced cross-entropy, with weights that multiply the loss or that draw the examples, behind
 policies of all operations. Each has a level, which is every probability and every strength as a
 share of the largest: the same for all classes, or along log frequency from the most frequent class
-to the rarest. ``gain`` is how much lower the balanced error is than without a policy, with the same
-weights and seed. It never sees a test image: the long tail comes from the first training images of
-each class, and those that are scored are the last 1,000.
+to the rarest. Searches start from one level for all, and take the course of table 2. ``gain`` is
+how much lower the balanced error is than without a policy, with the same weights and seed. It never
+sees a test image: the long tail comes from the first training images of each class, and those that
+are scored are the last 1,000.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,20 +24,26 @@ from rich.console import Console
 
 from autobalance.augmentation.policy import Policy, policy_for_images
 from autobalance.design import LossDesign
+from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.reproduce.images.lab import ImageLab
+from autobalance.reproduce.images.methods import Designed
+from autobalance.reproduce.images.settings import FASHION_MNIST_LT, WITH_POLICIES
+from autobalance.search.online_settings import OnlineSettings
 from benchmarks.long_tail.cases import CASES
 from benchmarks.long_tail.lab import Lab
 from benchmarks.long_tail.sweep import Sweep, parser, settings_of
 from benchmarks.record import write_record
 from benchmarks.search_study.__main__ import show, summarise
-from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Variant, run
+from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Searched, Variant, run
 
 Row = dict[str, Any]
 
 MULTIPLIED = "weights that multiply"
 NO_POLICY = "no policy"
-_LEVELS = ((0.3, 0.3), (0.5, 0.5), (0.2, 0.6), (0.6, 0.2))
+_START = (0.3, 0.3)
+_LEVELS = (_START, (0.5, 0.5), (0.2, 0.6), (0.6, 0.2))
 """Of the most frequent class and of the rarest."""
+_COURSE = WITH_POLICIES[FASHION_MNIST_LT].course
 
 
 def levelled(lab: ImageLab, frequent: float, rare: float) -> Policy:
@@ -57,14 +65,34 @@ def _name(frequent: float, rare: float) -> str:
     return f"level {frequent:g}" if frequent == rare else f"level {frequent:g} to {rare:g}"
 
 
-def _fixed(question: str) -> tuple[Fixed, ...]:
+def _fixed(question: str, levels: Sequence[tuple[float, float]]) -> tuple[Fixed, ...]:
     return (
         Fixed(question, NO_POLICY, partial(_design, levels=None)),
-        *(Fixed(question, _name(*levels), partial(_design, levels=levels)) for levels in _LEVELS),
+        *(Fixed(question, _name(*each), partial(_design, levels=each)) for each in levels),
     )
 
 
-VARIANTS: tuple[Variant, ...] = (*_fixed(MULTIPLIED), *map(Drawn, _fixed(DRAWN)))
+def _searched(name: str, dictionary: str, **settings: Any) -> Searched:
+    plan = replace(_COURSE.plan, settings=OnlineSettings(**settings))
+    how = Designed(
+        name,
+        name,
+        parameters=POLICY_PARAMETERS,
+        start=partial(_design, levels=_START),
+        dictionary=dictionary,
+        course=replace(_COURSE, plan=plan),
+    )
+    return Searched(DRAWN, name, how)
+
+
+VARIANTS: tuple[Variant, ...] = (
+    *_fixed(MULTIPLIED, [_START]),
+    *map(Drawn, _fixed(DRAWN, _LEVELS)),
+    Drawn(_searched("searched, one for all", "one")),
+    Drawn(_searched("searched, along log π", "line")),
+    Drawn(_searched("searched, by class", "class")),
+    Drawn(_searched("searched along log π, smooth error", "line", held_out_loss="error")),
+)
 REFERENCES = (NO_POLICY, f"{NO_POLICY}, drawn")
 
 

@@ -16,15 +16,27 @@ def test_levels_run_along_log_frequency(lab):
     np.testing.assert_allclose(rotation, 30 * np.array([0.2, 0.4, 0.6]))
 
 
-def test_every_variant_has_a_name_and_a_policy_of_its_own(lab):
+def test_every_variant_has_a_name_and_every_fixed_one_a_policy_of_its_own(lab):
     names = [name for variant in study.VARIANTS for name in variant.names]
-    assert len(set(names)) == len(names) == 10
-    designs = [design for each in study.VARIANTS for design in each.designs(lab).values()]
+    assert len(set(names)) == len(names)
+    fixed = [each for each in study.VARIANTS if "searched" not in each.names[0]]
+    designs = [design for each in fixed for design in each.designs(lab).values()]
     policies = [methods.values(design).get("policy") for design in designs]
-    assert [policy is None for policy in policies] == 2 * [True, False, False, False, False]
-    assert policies[:5] == policies[5:]
-    assert len({str(policy) for policy in policies}) == 5
-    assert [isinstance(each, Drawn) for each in study.VARIANTS] == 5 * [False] + 5 * [True]
+    multiplied, drawn = policies[:2], policies[2:]
+    assert multiplied == drawn[:2]
+    assert drawn[0] is None
+    assert len({str(policy) for policy in drawn}) == 5
+    assert [isinstance(each, Drawn) for each in fixed] == 2 * [False] + 5 * [True]
+
+
+def test_searches_start_from_one_level_and_end_elsewhere(lab):
+    every = [each for each in study.VARIANTS if "searched" in each.names[0]]
+    assert [each.variant.how.dictionary for each in every] == ["one", "line", "class", "line"]
+    assert every[-1].variant.how.course.plan.settings.held_out_loss == "error"
+    rows = study.run(every[1], lab)
+    assert [row["variant"] for row in rows] == ["searched, along log π, drawn"]
+    probability = np.array(rows[0]["design"]["policy"]["probability"])
+    assert (probability != 0.3).any()
 
 
 def test_gains_are_on_the_same_weights_without_a_policy():
