@@ -103,7 +103,7 @@ class Searched:
 class Drawn:
     """Another variant, with weights that draw examples and do not multiply."""
 
-    variant: Fixed | Searched
+    variant: Fixed | Searched | Foreseeing
     question: str = DRAWN
 
     @property
