@@ -38,8 +38,8 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "search_study_fashion_mnist_lt": images.search_study,
     "planted_rotation": policies.planted_rotation,
     "augmentation": policies.augmentation,
-    "policy_study_fashion_mnist_lt": policies.policy_study,
     "policy_study_fashion_mnist_lt_60_epochs": policies.policy_study,
+    "policy_study_cifar10_lt": policies.policy_study,
     **dict.fromkeys(
         (
             "table1_fashion_mnist_lt",

@@ -58,3 +58,11 @@ def test_the_summary_has_medians_and_ranges():
     row = {"part": "step", "images": "small", "augmentation": "none"}
     rows = [{**row, "repeat": at, "ratio": ratio} for at, ratio in enumerate((1.0, 3.0, 1.5))]
     assert cost.summarise(rows) == [{**row, "ratio": 1.5, "ratio_range": [1.0, 3.0]}]
+
+
+@pytest.mark.parametrize(("dearest", "met"), [(1.3, True), (1.31, False)])
+def test_the_goal_is_of_the_dearest_images(dearest, met):
+    step = {"part": "step", "augmentation": "10 clusters"}
+    others = [{**step, "augmentation": "40 clusters", "to_single": 9.0}, {"part": "search"}]
+    summary = [{**step, "to_single": 1.0}, {**step, "to_single": dearest}, *others]
+    assert cost.goal(summary) == {"at_most": 1.3, "met": met}

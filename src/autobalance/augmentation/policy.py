@@ -107,7 +107,8 @@ class Policy:
         sub_policies
             As above.
         probability
-            Of every operation.
+            Of every operation. The defaults are mild: a policy that is not searched gains with them
+            where it gains at all (``benchmarks.policy_study``).
         strength
             Magnitudes as a share of the largest, or the magnitude itself where that is infinite.
         """
