@@ -31,11 +31,12 @@ def test_every_variant_has_a_name_and_every_fixed_one_a_policy_of_its_own(lab):
 
 def test_searches_start_from_one_level_and_end_elsewhere(lab):
     every = [each for each in study.VARIANTS if "searched" in each.names[0]]
-    shared = ["one", "line", "class"]
-    assert [each.variant.how.dictionary for each in every] == shared + shared
-    assert [isinstance(each.variant, Foreseeing) for each in every] == 3 * [False] + 3 * [True]
+    assert [each.variant.how.dictionary for each in every] == 3 * ["one", "line"]
+    rates = [each.variant.how.course.plan.learning_rate for each in every]
+    assert rates == [0.1, 0.1, 0.03, 0.03, 0.1, 0.1]
+    assert [isinstance(each.variant, Foreseeing) for each in every] == 4 * [False] + 2 * [True]
     rows = study.run(every[1], lab)
-    assert [row["variant"] for row in rows] == ["searched, along log π, drawn"]
+    assert [row["variant"] for row in rows] == ["searched at 0.1, along log π, drawn"]
     probability = np.array(rows[0]["design"]["policy"]["probability"])
     assert (probability != 0.3).any()
 
