@@ -6,9 +6,7 @@ r"""Where a policy of augmentation pays, fixed or searched, on training images.
 Balanced cross-entropy, with weights that multiply the loss or that draw the examples, behind
 policies of all operations. Each has a level, which is every probability and every strength as a
 share of the largest: the same for all classes, or along log frequency from the most frequent class
-to the rarest. Searches start from one level for all, and take the course of table 2 (rate 0.1), or
-go less far; some hold out the very images that are scored, which no one has, to tell how much is
-lost to few held-out ones.
+to the rarest. Searches start from one of them and take the course of table 2, but for their rate.
 ``gain`` is how much lower the balanced error is than without a policy, with the same weights and
 seed. It never sees a test image: the long tail comes from the first training images of each class,
 and those that are scored are the last 1,000.
@@ -21,10 +19,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from autobalance.augmentation.policy import Policy, policy_for_images
+from autobalance.augmentation.policy import policy_by_frequency
 from autobalance.design import LossDesign
 from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.reproduce.images.lab import ImageLab
@@ -35,30 +32,20 @@ from benchmarks.long_tail.lab import Lab
 from benchmarks.long_tail.sweep import Sweep, parser, settings_of
 from benchmarks.record import write_record
 from benchmarks.search_study.__main__ import show, summarise
-from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Foreseeing, Searched, Variant, run
+from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Searched, Variant, run
 
 Row = dict[str, Any]
 
 MULTIPLIED = "weights that multiply"
 NO_POLICY = "no policy"
-_START = (0.3, 0.3)
-_LEVELS = (_START, (0.5, 0.5), (0.2, 0.6), (0.6, 0.2))
+_SAME, _RISING = (0.3, 0.3), (0.2, 0.6)
+_LEVELS = (_SAME, (0.5, 0.5), _RISING, _RISING[::-1])
 """Of the most frequent class and of the rarest."""
 _COURSE = WITH_POLICIES[FASHION_MNIST_LT].course
 
 
-def levelled(lab: ImageLab, frequent: float, rare: float) -> Policy:
-    """All operations, at levels along the log frequency of the classes."""
-    size = np.log(lab.counts.per_class)
-    share = (size - size.min()) / np.ptp(size)
-    level = (rare + (frequent - rare) * share)[:, None, None, None]
-    channels = lab.examples.batch(lab.everything[:1]).inputs.shape[1]
-    whole = policy_for_images(lab.counts.n_classes, 1, channels, probability=1.0, strength=1.0)
-    return replace(whole, probability=level * whole.probability, magnitude=level * whole.magnitude)
-
-
 def _design(lab: ImageLab, levels: tuple[float, float] | None) -> LossDesign:
-    policy = None if levels is None else levelled(lab, *levels)
+    policy = None if levels is None else policy_by_frequency(lab.counts, lab.channels, *levels)
     return replace(lab.preset("weighted"), policy=policy)
 
 
@@ -73,31 +60,27 @@ def _fixed(question: str, levels: Sequence[tuple[float, float]]) -> tuple[Fixed,
     )
 
 
-def _search(name: str, dictionary: str, rate: float) -> Designed:
-    plan = replace(_COURSE.plan, learning_rate=rate)
-    return Designed(
+def _searched(name: str, dictionary: str, start: tuple[float, float], rate: float) -> Drawn:
+    how = Designed(
         name,
         name,
         parameters=POLICY_PARAMETERS,
-        start=partial(_design, levels=_START),
+        start=partial(_design, levels=start),
         dictionary=dictionary,
-        course=replace(_COURSE, plan=plan),
+        course=replace(_COURSE, plan=replace(_COURSE.plan, learning_rate=rate)),
     )
+    return Drawn(Searched(DRAWN, f"searched {name} from {_name(*start)} at {rate:g}", how))
 
 
-_SHARED = {"one for all": "one", "along log π": "line"}
-_FAR, _NEAR = 0.1, 0.03
+_RATES = (0.03, 0.1)
 VARIANTS: tuple[Variant, ...] = (
-    *_fixed(MULTIPLIED, [_START]),
+    *_fixed(MULTIPLIED, [_SAME]),
     *map(Drawn, _fixed(DRAWN, _LEVELS)),
+    *(_searched("for all", "one", _SAME, rate) for rate in _RATES),
     *(
-        Drawn(Searched(DRAWN, f"searched at {rate:g}, {name}", _search(name, of, rate)))
-        for rate in (_FAR, _NEAR)
-        for name, of in _SHARED.items()
-    ),
-    *(
-        Drawn(Foreseeing(DRAWN, f"searched on the scored images, {name}", _search(name, of, _FAR)))
-        for name, of in _SHARED.items()
+        _searched("along log π", "line", start, rate)
+        for start in (_SAME, _RISING)
+        for rate in _RATES
     ),
 )
 REFERENCES = (NO_POLICY, f"{NO_POLICY}, drawn")

@@ -103,7 +103,7 @@ class Searched:
 class Drawn:
     """Another variant, with weights that draw examples and do not multiply."""
 
-    variant: Fixed | Searched | Foreseeing
+    variant: Fixed | Searched
     question: str = DRAWN
 
     @property

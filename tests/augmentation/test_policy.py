@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from autobalance.augmentation.operations import OPERATIONS, VECTORS
-from autobalance.augmentation.policy import SUB_POLICIES, Policy, policy_for_images
+from autobalance.augmentation.policy import (
+    SUB_POLICIES,
+    Policy,
+    policy_by_frequency,
+    policy_for_images,
+)
+from autobalance.counts import Counts
 from autobalance.errors import DesignError
 
 HALF = np.full((2, 1, 1, 2), 0.5)
@@ -207,3 +213,31 @@ def damaged(**changes):
 def test_damaged_plain_values_are_one_clear_sentence(entry, message):
     with pytest.raises(DesignError, match=re.escape(message)):
         Policy.from_plain(entry)
+
+
+def test_a_policy_by_frequency_runs_along_log_frequency():
+    counts = Counts(np.array([[30.0], [60.0], [15.0]]), ("a", "b", "c"))
+    policy = policy_by_frequency(counts, 1)
+    rotated = policy.probability[:, 0, 0, 0]
+    np.testing.assert_allclose(rotated, [0.4, 0.2, 0.6])  # the middle of the logarithms
+    np.testing.assert_allclose(policy.magnitude[:, 0, 0, 0], 30 * rotated)
+    np.testing.assert_allclose(
+        policy.probability, np.broadcast_to(rotated[:, None, None, None], policy.probability.shape)
+    )
+    assert policy.sub_policies == policy_for_images(3, 1, 1).sub_policies
+    assert policy_by_frequency(counts, 3, 0.3, 0.3) == policy_for_images(3, 1, 3)
+
+
+def test_empty_cells_are_as_the_rarest_and_equal_ones_as_the_most_frequent():
+    counts = Counts(np.array([[40.0, 0.0], [10.0, 20.0]]), ("a", "b"), ("x", "y"))
+    level = policy_by_frequency(counts, 1, 0.1, 0.9).probability[:, :, 0, 0]
+    np.testing.assert_allclose(level, [[0.1, 0.9], [0.9, 0.5]])
+    equal = policy_by_frequency(Counts(np.array([[7.0], [7.0]]), ("a", "b")), 1, 0.1, 0.9)
+    assert (equal.probability == 0.1).all()
+
+
+@pytest.mark.parametrize("levels", [(-0.1, 0.5), (0.2, 1.1), (float("nan"), 0.5)])
+def test_a_level_is_a_share(levels):
+    counts = Counts(np.array([[40.0], [10.0]]), ("a", "b"))
+    with pytest.raises(DesignError, match=r"the level of the policy is .*; use 0 to 1"):
+        policy_by_frequency(counts, 1, *levels)

@@ -13,7 +13,7 @@ example; what is meant, and done here, is that an example gets the augmentation 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from autobalance.augmentation.operations import OPERATIONS, Operation, operation
+from autobalance.counts import Counts
 from autobalance.errors import DesignError
 
 _TABLES = ("probability", "magnitude")
@@ -236,3 +237,44 @@ def policy_for_images(n_classes: int, n_groups: int, channels: int, **options: f
 
     names = tuple(chain for chain in SUB_POLICIES if all(map(fits, chain)))
     return Policy.uniform(n_classes, n_groups, names, **options)
+
+
+def policy_by_frequency(
+    counts: Counts, channels: int, frequent: float = 0.2, rare: float = 0.6
+) -> Policy:
+    r"""A closed form: the rarer the cell, the more it is augmented, by the whole space for images.
+
+    Every probability of a cell with n examples, and every strength as a share of the largest, is
+
+    .. math:: f + (r - f) \frac{\log n_{\max} - \log n}{\log n_{\max} - \log n_{\min}},
+
+    f for the most frequent and r for the rarest. Empty cells are as the rarest; where all have the
+    same size, the level is f.
+
+    Parameters
+    ----------
+    counts
+        Examples of each cell.
+    channels
+        Of the images; what they cannot take is left out.
+    frequent, rare
+        f and r, from 0 to 1. The defaults were the best of a few on training images
+        (``benchmarks.policy_study``).
+
+    Raises
+    ------
+    DesignError
+        If f or r is out of range.
+    """
+    for given in (frequent, rare):
+        if not 0 <= given <= 1:
+            raise DesignError(f"the level of the policy is {given:g}; use 0 to 1")
+    sizes = counts.values
+    own = np.log(np.where(sizes > 0, sizes, sizes[sizes > 0].min()))
+    fewest, most = own.min(), own.max()
+    share = (most - own) / (most - fewest) if most > fewest else np.zeros_like(own)
+    level = np.clip(frequent + (rare - frequent) * share, 0, 1)[:, :, None, None]
+    whole = policy_for_images(
+        counts.n_classes, counts.n_groups, channels, probability=1.0, strength=1.0
+    )
+    return replace(whole, probability=level * whole.probability, magnitude=level * whole.magnitude)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -12,7 +11,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from autobalance.augmentation.policy import policy_for_images
 from autobalance.data.heldout import held_out_split
 from autobalance.design import LossDesign
 from autobalance.losses.parametric import ParametricCrossEntropy
@@ -98,10 +96,10 @@ class ImageLab:
         """A closed-form loss for all training examples."""
         return preset(name, self.counts, **arguments)
 
-    def augmented(self, design: LossDesign) -> LossDesign:
-        """The design with the policy that searches start from, the same for all classes."""
-        policy = policy_for_images(self.counts.n_classes, 1, self._shape[0])
-        return replace(design, policy=policy)
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self._shape[0]
 
     def training(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from autobalance.augmentation.policy import policy_by_frequency, policy_for_images
 from autobalance.design import LossDesign
 from autobalance.losses.focal import FocalLoss
 from autobalance.losses.ldam import LDAMLoss
@@ -90,31 +93,38 @@ _POLICY = ("probability", "magnitude")
 _BY_CLASS = {_L: "class", _DELTA: "class"}
 
 
-def _augmented_cross_entropy(lab: ImageLab) -> LossDesign:
-    return lab.augmented(lab.preset(lab.recipe.start))
+def _one_policy(lab: ImageLab) -> LossDesign:
+    policy = policy_for_images(lab.counts.n_classes, 1, lab.channels)
+    return replace(lab.preset(lab.recipe.start), policy=policy)
+
+
+def _by_frequency(lab: ImageLab) -> LossDesign:
+    policy = policy_by_frequency(lab.counts, lab.channels)
+    return replace(lab.preset(lab.recipe.start), policy=policy)
 
 
 AUGMENTED: tuple[Method, ...] = (
-    ClosedForm("policy", "The starting policy, not searched", loss=_augmented_cross_entropy),
+    ClosedForm("policy", "One policy, not searched", loss=_one_policy),
+    ClosedForm("policy-by-frequency", "A policy by frequency, not searched", loss=_by_frequency),
     Designed(
         MADAO,
         "MADAO: one policy for all",
         parameters=_POLICY,
-        start=_augmented_cross_entropy,
+        start=_one_policy,
         dictionary="one",
     ),
     Designed(
         PDA,
         "AutoBalance: PDA",
         parameters=_POLICY,
-        start=_augmented_cross_entropy,
+        start=_by_frequency,
         dictionary="line",
     ),
     Designed(
         PDA_AND_LOSS,
         "AutoBalance: PDA, Δ & l",
         parameters=(_L, _DELTA, *_POLICY),
-        start=_augmented_cross_entropy,
+        start=_by_frequency,
         dictionary=_BY_CLASS | dict.fromkeys(_POLICY, "line"),
     ),
 )
