@@ -1,4 +1,4 @@
-r"""Where a policy of augmentation pays, fixed or searched, on training images.
+r"""Where a policy of augmentation pays, before any search: fixed ones, on training images.
 
     python -m benchmarks.policy_study --dataset fashion-mnist-lt --data-dir DATA --seeds 3 \
         --epochs 60 --jobs 2 --json results/policy_study_fashion_mnist_lt_60_epochs.json
@@ -6,10 +6,9 @@ r"""Where a policy of augmentation pays, fixed or searched, on training images.
 Balanced cross-entropy, with weights that multiply the loss or that draw the examples, behind
 policies of all operations. Each has a level, which is every probability and every strength as a
 share of the largest: the same for all classes, or along log frequency from the most frequent class
-to the rarest. Searches start from one of them and take the course of table 2, but for their rate.
-``gain`` is how much lower the balanced error is than without a policy, with the same weights and
-seed. It never sees a test image: the long tail comes from the first training images of each class,
-and those that are scored are the last 1,000.
+to the rarest. ``gain`` is how much lower the balanced error is than without a policy, with the same
+weights and seed. It never sees a test image: the long tail comes from the first training images of
+each class, and those that are scored are the last 1,000.
 """
 
 from __future__ import annotations
@@ -23,16 +22,13 @@ from rich.console import Console
 
 from autobalance.augmentation.policy import policy_by_frequency
 from autobalance.design import LossDesign
-from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.reproduce.images.lab import ImageLab
-from autobalance.reproduce.images.methods import Designed
-from autobalance.reproduce.images.settings import FASHION_MNIST_LT, WITH_POLICIES
 from benchmarks.long_tail.cases import CASES
 from benchmarks.long_tail.lab import Lab
 from benchmarks.long_tail.sweep import Sweep, parser, settings_of
 from benchmarks.record import write_record
 from benchmarks.search_study.__main__ import show, summarise
-from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Searched, Variant, run
+from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Variant, run
 
 Row = dict[str, Any]
 
@@ -41,7 +37,6 @@ NO_POLICY = "no policy"
 _SAME, _RISING = (0.3, 0.3), (0.2, 0.6)
 _LEVELS = (_SAME, (0.5, 0.5), _RISING, _RISING[::-1])
 """Of the most frequent class and of the rarest."""
-_COURSE = WITH_POLICIES[FASHION_MNIST_LT].course
 
 
 def _design(lab: ImageLab, levels: tuple[float, float] | None) -> LossDesign:
@@ -60,28 +55,9 @@ def _fixed(question: str, levels: Sequence[tuple[float, float]]) -> tuple[Fixed,
     )
 
 
-def _searched(name: str, dictionary: str, start: tuple[float, float], rate: float) -> Drawn:
-    how = Designed(
-        name,
-        name,
-        parameters=POLICY_PARAMETERS,
-        start=partial(_design, levels=start),
-        dictionary=dictionary,
-        course=replace(_COURSE, plan=replace(_COURSE.plan, learning_rate=rate)),
-    )
-    return Drawn(Searched(DRAWN, f"searched {name} from {_name(*start)} at {rate:g}", how))
-
-
-_RATES = (0.03, 0.1)
 VARIANTS: tuple[Variant, ...] = (
     *_fixed(MULTIPLIED, [_SAME]),
     *map(Drawn, _fixed(DRAWN, _LEVELS)),
-    *(_searched("for all", "one", _SAME, rate) for rate in _RATES),
-    *(
-        _searched("along log π", "line", start, rate)
-        for start in (_SAME, _RISING)
-        for rate in _RATES
-    ),
 )
 REFERENCES = (NO_POLICY, f"{NO_POLICY}, drawn")
 

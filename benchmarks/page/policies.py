@@ -93,7 +93,7 @@ def _with_range(entry: Record, name: str) -> str:
 
 
 def policy_study(record: Record) -> str:
-    """Fixed and searched policies, with weights that multiply and that draw."""
+    """Fixed policies, with weights that multiply and that draw."""
     rows = [
         [
             entry["question"],
@@ -107,9 +107,9 @@ def policy_study(record: Record) -> str:
     columns = ("balanced cross-entropy", "policy", "seeds", "balanced error, %", "gain")
     return f"""## Where a policy pays: {record["title"]}, {record["settings"]["epochs"]} epochs
 
-Policies of all operations. A level is every probability, and every strength as a share of the
-largest: the same for all classes, or from the most frequent to the rarest. Searches start from
-level 0.3. Training images only, in the tail as in the part that is scored; the gain is on no policy
-with the same weights, paired by seed, ± its standard error.
+Fixed policies of all operations. A level is every probability, and every strength as a share of the
+largest: the same for all classes, or from the most frequent to the rarest. Training images only, in
+the tail as in the part that is scored; the gain is on no policy with the same weights, paired by
+seed, ± its standard error.
 
 {table(columns, rows, texts=2)}"""

@@ -39,7 +39,6 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "planted_rotation": policies.planted_rotation,
     "augmentation": policies.augmentation,
     "policy_study_fashion_mnist_lt_60_epochs": policies.policy_study,
-    "policy_study_cifar10_lt": policies.policy_study,
     **dict.fromkeys(
         (
             "table1_fashion_mnist_lt",

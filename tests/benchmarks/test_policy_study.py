@@ -1,37 +1,22 @@
 """The fixed policies, and what their gains are paired with."""
 
-import numpy as np
 import pytest
 
-from autobalance.augmentation.policy import policy_by_frequency
 from autobalance.reproduce.images import methods
 from benchmarks import policy_study as study
 from benchmarks.search_study.variants import DRAWN, Drawn
 
 
-def test_every_variant_has_a_name_and_every_fixed_one_a_policy_of_its_own(lab):
+def test_every_variant_has_a_name_and_a_policy_of_its_own(lab):
     names = [name for variant in study.VARIANTS for name in variant.names]
     assert len(set(names)) == len(names)
-    fixed = [each for each in study.VARIANTS if "searched" not in each.names[0]]
-    designs = [design for each in fixed for design in each.designs(lab).values()]
+    designs = [design for each in study.VARIANTS for design in each.designs(lab).values()]
     policies = [methods.values(design).get("policy") for design in designs]
     multiplied, drawn = policies[:2], policies[2:]
     assert multiplied == drawn[:2]
     assert drawn[0] is None
     assert len({str(policy) for policy in drawn}) == 5
-    assert [isinstance(each, Drawn) for each in fixed] == 2 * [False] + 5 * [True]
-
-
-def test_searches_start_from_one_level_and_end_elsewhere(lab):
-    every = [each for each in study.VARIANTS if "searched" in each.names[0]]
-    assert [each.variant.how.dictionary for each in every] == 2 * ["one"] + 4 * ["line"]
-    rates = [each.variant.how.course.plan.learning_rate for each in every]
-    assert rates == 3 * [0.03, 0.1]
-    (row,) = study.run(every[-1], lab)
-    assert row["variant"] == "searched along log π from level 0.2 to 0.6 at 0.1, drawn"
-    probability = np.array(row["design"]["policy"]["probability"])
-    start = policy_by_frequency(lab.counts, lab.channels).probability[:, 0]
-    assert np.abs(probability - start).max() > 0.05
+    assert [isinstance(each, Drawn) for each in study.VARIANTS] == 2 * [False] + 5 * [True]
 
 
 def test_gains_are_on_the_same_weights_without_a_policy():
