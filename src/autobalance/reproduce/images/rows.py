@@ -117,14 +117,14 @@ AUGMENTED: tuple[Method, ...] = (
         PDA,
         "AutoBalance: PDA",
         parameters=_POLICY,
-        start=_by_frequency,
+        start=_one_policy,
         dictionary="line",
     ),
     Designed(
         PDA_AND_LOSS,
         "AutoBalance: PDA, Δ & l",
         parameters=(_L, _DELTA, *_POLICY),
-        start=_by_frequency,
+        start=_one_policy,
         dictionary=_BY_CLASS | dict.fromkeys(_POLICY, "line"),
     ),
 )

@@ -324,7 +324,7 @@ WITH_POLICIES: Mapping[str, Recipe] = MappingProxyType(
             _PAPER[FASHION_MNIST_LT],
             searching=_LAPTOP_DRAWN,
             retraining=_LAPTOP_DRAWN,
-            course=Course(),
+            course=Course(SearchPlan(warm_up=0.4, moves=80, learning_rate=0.1)),
             start="weighted",
         )
     }
