@@ -43,7 +43,7 @@ def augmentation(record: Record) -> str:
     )
     clusters = [entry for entry in steps if entry["augmentation"] == GOAL_CLUSTERS]
     dearest = max(entry["to_single"] for entry in clusters)
-    beside = "" if record["torchvision"] else f" {TORCHVISION} was not installed."
+    beside = "" if record["torchvision"] else f" For {TORCHVISION} torchvision was not there."
     return f"""## What a policy costs
 
 A training step of `{record["model"]}` with batches of 128 images of 40 classes, relative to the
