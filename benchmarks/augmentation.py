@@ -38,6 +38,7 @@ from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
 from autobalance.models.factory import model_factory
 from autobalance.models.pixels import Pixels
+from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import OnlineSettings
 from autobalance.training.pipeline import default_device
@@ -50,7 +51,7 @@ CLUSTERS = (1, 10, 40)
 GOAL_CLUSTERS, AT_MOST = "10 clusters", 1.3
 PLAIN, TORCHVISION = "no augmentation", "torchvision's AutoAugment in a DataLoader"
 ESTIMATORS: dict[str, float | None] = {"exact differences": None, "relaxed, T = 0.1": 0.1}
-BOTH, POLICY = ("additive", "multiplicative"), ("probability", "magnitude")
+BOTH = ("additive", "multiplicative")
 Row = dict[str, Any]
 _TINY = 1e-6
 """Rate of α at which a move tells the hypergradient and changes nothing."""
@@ -149,7 +150,7 @@ def search_costs(repeats: int, model: str, device: torch.device) -> Iterator[Row
             "l and δ": _search(network, images, targets, BOTH, None),
             **{
                 f"l, δ and a policy by {estimator}": _search(
-                    network, images, targets, BOTH + POLICY, temperature, shape[0]
+                    network, images, targets, BOTH + POLICY_PARAMETERS, temperature, shape[0]
                 )
                 for estimator, temperature in ESTIMATORS.items()
             },

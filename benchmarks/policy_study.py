@@ -18,16 +18,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-
 from autobalance.augmentation.policy import policy_by_frequency
 from autobalance.design import LossDesign
 from autobalance.reproduce.images.lab import ImageLab
-from benchmarks.long_tail.cases import CASES
 from benchmarks.long_tail.lab import Lab
-from benchmarks.long_tail.sweep import Sweep, parser, settings_of
-from benchmarks.record import write_record
-from benchmarks.search_study.__main__ import show, summarise
+from benchmarks.search_study.study import study, summarise
 from benchmarks.search_study.variants import DRAWN, Drawn, Fixed, Variant, run
 
 Row = dict[str, Any]
@@ -63,19 +58,9 @@ REFERENCES = (NO_POLICY, f"{NO_POLICY}, drawn")
 
 
 def main() -> None:
-    """Run what is not done yet, print the table and write the JSON."""
-    arguments = parser((__doc__ or "").splitlines()[0]).parse_args()
-    settings = settings_of(arguments, development=True)
-    names = [variant.names for variant in VARIANTS]
-    sweep = Sweep(arguments, settings, "variant", names, run_variant)
-    rows = sweep.rows()
-    summary = summarised(rows)
-    title = f"{CASES[arguments.dataset].title}, development, {arguments.model}"
-    show(Console(width=120), title, summary, NO_POLICY)
-    write_record(
-        arguments.json, "policy_study", rows, title=title, settings=settings, summary=summary
-    )
-    sweep.remove_parts()
+    """Run the study."""
+    about = (__doc__ or "").splitlines()[0]
+    study("policy_study", about, VARIANTS, run_variant, summarised, NO_POLICY)
 
 
 def summarised(rows: list[Row]) -> list[Row]:

@@ -50,7 +50,7 @@ def test_every_search_moves_when_it_is_timed(monkeypatch):
 def test_noise_is_that_of_slopes(monkeypatch):
     monkeypatch.setattr(cost.planted, "EPOCHS", 2)
     rows = list(cost.noise(3, 1))
-    assert [row["values"] for row in rows] == 2 * list(cost.POLICY)
+    assert [row["values"] for row in rows] == 2 * list(cost.POLICY_PARAMETERS)
     assert all(row["noise"] > 0 and row["size"] > 0 for row in rows)
 
 

@@ -75,7 +75,7 @@ class AlongDirection:
                 cotangent: Tensor = torch.func.jvp(slope, theta, along)[1]
         except torch.cuda.OutOfMemoryError:
             raise
-        except (NotImplementedError, RuntimeError):
+        except RuntimeError:  # of which NotImplementedError is one
             leaf, leaves = inputs.requires_grad_(), network.leaves()
             value = loss.value(network.logits(leaf, leaves, draw), batch)
             gradients = torch.autograd.grad(value, leaves, create_graph=True, allow_unused=True)

@@ -8,6 +8,7 @@ from autobalance.augmentation.policy import policy_by_frequency, policy_for_imag
 from autobalance.design import LossDesign
 from autobalance.losses.focal import FocalLoss
 from autobalance.losses.ldam import LDAMLoss
+from autobalance.policy_space import POLICY_PARAMETERS
 from autobalance.reproduce.fitted import POST_HOC
 from autobalance.reproduce.images.lab import ImageLab
 from autobalance.reproduce.images.methods import (
@@ -89,7 +90,6 @@ METHODS: tuple[Method, ...] = (
 
 MADAO, PDA, PDA_AND_LOSS = "madao", "autobalance-pda", "autobalance-pda-delta-l"
 LOSS_ALONE = "autobalance-delta-l"
-_POLICY = ("probability", "magnitude")
 _BY_CLASS = {_L: "class", _DELTA: "class"}
 
 
@@ -109,23 +109,23 @@ AUGMENTED: tuple[Method, ...] = (
     Designed(
         MADAO,
         "MADAO: one policy for all",
-        parameters=_POLICY,
+        parameters=POLICY_PARAMETERS,
         start=_one_policy,
         dictionary="one",
     ),
     Designed(
         PDA,
         "AutoBalance: PDA",
-        parameters=_POLICY,
+        parameters=POLICY_PARAMETERS,
         start=_one_policy,
         dictionary="line",
     ),
     Designed(
         PDA_AND_LOSS,
         "AutoBalance: PDA, Δ & l",
-        parameters=(_L, _DELTA, *_POLICY),
+        parameters=(_L, _DELTA, *POLICY_PARAMETERS),
         start=_one_policy,
-        dictionary=_BY_CLASS | dict.fromkeys(_POLICY, "line"),
+        dictionary=_BY_CLASS | dict.fromkeys(POLICY_PARAMETERS, "line"),
     ),
 )
 """The rows of table 2 that augment, in its order; the others are those of table 1."""

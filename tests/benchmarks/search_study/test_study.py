@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.search_study.__main__ import summarise
+from benchmarks.search_study.study import summarise
 from benchmarks.search_study.variants import LOGIT_ADJUSTMENT
 
 
@@ -19,7 +19,7 @@ def row(variant, seed, balanced):
 def test_gains_are_paired_by_seed():
     rows = [row(LOGIT_ADJUSTMENT, 0, 10.0), row(LOGIT_ADJUSTMENT, 1, 14.0)]
     rows += [row("ours", 0, 9.0), row("ours", 1, 12.0), row("ours", 2, 30.0)]
-    first, second = summarise(rows)
+    first, second = summarise(rows, LOGIT_ADJUSTMENT)
     assert (first["gain"], first["standard_error"]) == (0.0, 0.0)
     assert second["gain"] == pytest.approx(1.5)
     assert second["standard_error"] == pytest.approx(0.5)
@@ -27,5 +27,5 @@ def test_gains_are_paired_by_seed():
 
 
 def test_without_logit_adjustment_there_is_no_gain():
-    (entry,) = summarise([row("ours", 0, 9.0)])
+    (entry,) = summarise([row("ours", 0, 9.0)], LOGIT_ADJUSTMENT)
     assert entry["gain"] is None
