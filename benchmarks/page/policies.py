@@ -24,13 +24,13 @@ def planted_rotation(record: Record) -> str:
             ]
         )
     columns = ("seed", "planted class", "most of another", "found", "found by the oracle")
-    return f"""## A planted rotation
+    return f"""## A planted rotation, images with noise {record["noise"]:g}
 
 Images of five classes; on held-out images one class is turned by 30°, and nothing else differs. How
 far the learned policy rotates the planted class and that of the others which it rotates most
-(probability times magnitude; {record["start"]:.1f}° at the start); the noise of the images is
-{record["noise"]:g}. The oracle trains with each class rotated much in turn, and takes the one that
-lowers the held-out loss most. Found in {record["first"]} of {len(rows)} seeds.
+(probability times magnitude; {record["start"]:.1f}° at the start). The oracle trains with each class
+rotated much in turn, and takes the one that lowers the held-out loss most. Found in
+{record["first"]} of {len(rows)} seeds.
 
 {table(columns, rows)}"""
 

@@ -37,6 +37,7 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "search_study_cifar10_lt_60_epochs": images.search_study,
     "search_study_fashion_mnist_lt": images.search_study,
     "planted_rotation": policies.planted_rotation,
+    "planted_rotation_less_noise": policies.planted_rotation,
     "augmentation": policies.augmentation,
     "policy_study_fashion_mnist_lt_60_epochs": policies.policy_study,
     **dict.fromkeys(
