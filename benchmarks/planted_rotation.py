@@ -11,8 +11,8 @@ allows, probability times magnitude; ``first`` says whether the planted class ha
 
 ``benefit`` is the oracle: of networks trained with one class turned by up to 28 degrees and the
 others by up to 8, how much lower the held-out loss is than with 8 for all. ``--noise`` less than
-the default makes images that the network fits without error; at zero training loss a hypergradient
-says nothing, and the search misses some.
+the default makes easier images, on which the search misses some: a training loss near zero, where a
+hypergradient has little to say, may be why.
 """
 
 from __future__ import annotations

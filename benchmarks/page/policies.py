@@ -28,8 +28,8 @@ def planted_rotation(record: Record) -> str:
 
 Images of five classes; on held-out images one class is turned by 30°, and nothing else differs. How
 far the learned policy rotates the planted class and that of the others which it rotates most
-(probability times magnitude; {record["start"]:.1f}° at the start). The oracle trains with each class
-rotated much in turn, and takes the one that lowers the held-out loss most. Found in
+(probability times magnitude; {record["start"]:.1f}° at the start). The oracle trains with each
+class rotated much in turn, and takes the one that lowers the held-out loss most. Found in
 {record["first"]} of {len(rows)} seeds.
 
 {table(columns, rows)}"""
