@@ -22,6 +22,7 @@ from autobalance.cli_options import (
 )
 from autobalance.errors import DataError
 from autobalance.network_settings import IMAGE_TRAINING, TABULAR_TRAINING
+from autobalance.ranks import across_ranks, current_ranks
 from autobalance.runs.columns import Columns
 from autobalance.runs.image_columns import ImageColumns
 
@@ -257,12 +258,14 @@ def fit(
         raise DataError(
             "only a network's fit can be resumed; leave --resume out, or name a --model"
         )
-    with watching(verbose) as watch:
-        watch.stage(f"Reading {data.name}")
-        rows = request.columns.read_to_fit(data)
-        folder = out or Path(f"autobalance-{_stem(data)}")
-        run = _fit_into(folder, rows, request, watch, resume)
-    _print_run(run, folder)
+    folder = out or Path(f"autobalance-{_stem(data)}")
+    with across_ranks() as ranks:
+        with watching(verbose) as watch:
+            watch.stage(f"Reading {data.name}")
+            rows = request.columns.read_to_fit(data)
+            run = _fit_into(folder, rows, request, watch, resume)
+        if ranks.first:
+            _print_run(run, folder)
 
 
 def demo(
@@ -283,7 +286,7 @@ def _fit_into(
 ) -> FinishedRun:
     """Fit and write the folder, which appears only when all of it is there.
 
-    The checkpoints of a network lie beside it until then.
+    The checkpoints of a network lie beside it until then. Of several ranks the first writes.
     """
     from autobalance.runs.checkpoints import RunCheckpoints
     from autobalance.runs.fit import fit_rows
@@ -291,9 +294,12 @@ def _fit_into(
     from autobalance.storage import folder_written_at_once
 
     kept: AbstractContextManager[Path | None] = nullcontext()
+    interrupted = None
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(rows.source))
-        kept = checkpoints.for_an_interruption(resume, watch)
+        kept, interrupted = checkpoints.for_an_interruption(resume, watch), checkpoints.folder
+    if not current_ranks().first:
+        return fit_rows(rows, request, watch, interrupted)
     with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
         run = fit_rows(rows, request, watch, beside)
         run.write(fresh)

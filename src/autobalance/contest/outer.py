@@ -20,6 +20,7 @@ from autobalance.contest.contenders import train_all
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
 from autobalance.objectives import BoundObjective
+from autobalance.ranks import current_ranks
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
 from autobalance.search.settings import AUTO
@@ -150,8 +151,17 @@ def predict_left_out(
         at once.
     judged
         Called with the number of parts done.
+
+    Raises
+    ------
+    DataError
+        If parts should be handled at once by ranks that share each of them.
     """
     parts = len(outer)
+    if current_ranks().size > 1 and n_jobs not in (None, 1):
+        raise DataError(
+            "several ranks already share every fit: leave n_jobs (--jobs) out under torchrun"
+        )
     if n_jobs in (None, 1):
         results: Iterator[dict[str, Contender]] = (
             _predict(data, procedure, outer, part, evaluated, starting) for part in range(parts)
