@@ -238,7 +238,7 @@ class _WithExtras(Dataset[Any]):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, place: int) -> tuple[Any, Any]:
+    def __getitem__(self, place: Any) -> tuple[Any, Any]:
         inputs, target = self._dataset[place]
         extras = {name: values[place] for name, values in self._extras.items()}
         return {_INPUTS: inputs, **extras}, target
