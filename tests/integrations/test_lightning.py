@@ -229,3 +229,27 @@ def test_there_is_no_design_before_training(data, held_out):
     assert search.state_dict() == {}
     with pytest.raises(SearchError, match="train first"):
         search.design()
+
+
+class KeepAlpha(Callback):
+    """Writes down what each rank ends with."""
+
+    def __init__(self, search, folder) -> None:
+        self.search, self.folder = search, folder
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        torch.save(
+            (self.search.search.alpha.parts, pl_module.loss.additive),
+            self.folder / f"{trainer.global_rank}.pt",
+        )
+
+
+@pytest.mark.slow
+def test_two_ranks_end_with_the_same_loss(data, held_out, tmp_path):
+    module = Module(grouped_loss(data))
+    search = search_for(module, held_out)
+    options = {"devices": 2, "strategy": "ddp_fork"}
+    trainer(search, KeepAlpha(search, tmp_path), epochs=4, **options).fit(module, loader(data))
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert any(part.abs().max() > 1e-2 for part in first[0].values())
+    torch.testing.assert_close(first, second)

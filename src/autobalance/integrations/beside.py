@@ -23,6 +23,7 @@ from autobalance.objectives import Objective
 from autobalance.search.online import OnlineSearch
 
 LOGGED_AS = "autobalance"
+"""What the names of logged values begin with."""
 
 
 class SearchBeside:

@@ -9,7 +9,6 @@ from typing import Any
 
 from jaxtyping import Integer
 from torch import Tensor
-from torch.optim import Optimizer
 
 from autobalance.batches import Batch
 from autobalance.design import LossDesign
@@ -34,7 +33,7 @@ STATE_NAME = "autobalance_search.checkpoint"
 """File of a Trainer's checkpoint that holds the search's state."""
 
 _LABELS = "labels"
-_COUNTED = -100
+_IGNORED = -100
 """The label that ``Trainer`` does not count in ``num_items_in_batch``."""
 
 
@@ -63,10 +62,10 @@ class TrainerLoss:
     """
 
     def __init__(self, loss: ParametricCrossEntropy) -> None:
-        if loss.ignore_index != _COUNTED:
+        if loss.ignore_index != _IGNORED:
             raise DesignError(
                 f"the loss ignores label {loss.ignore_index} but Trainer counts all labels except "
-                f"{_COUNTED}; leave ignore_index at {_COUNTED}"
+                f"{_IGNORED}; leave ignore_index at {_IGNORED}"
             )
         self.loss = loss
 
@@ -210,8 +209,8 @@ class AutoBalanceTrainer(Trainer):
 
     def _begin(self, beside: SearchBeside) -> None:
         """Begin beside the model as it is wrapped, once there is an optimizer."""
-        # as accelerate wraps it
-        optimizer: Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        optimizer: Any = self.optimizer
+        optimizer = getattr(optimizer, "optimizer", optimizer)  # inside accelerate's wrapper
         if not beside.follows(self.model_wrapped, optimizer):
             collate = self._get_collator_with_removed_columns(self.data_collator)
             held_out = DatasetBatches(self._held_out, collate, self._read)

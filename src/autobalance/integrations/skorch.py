@@ -15,7 +15,7 @@ from autobalance.batches import Batch
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, SearchError
 from autobalance.integrations import MissingLibraryError
-from autobalance.integrations.beside import SearchBeside
+from autobalance.integrations.beside import LOGGED_AS, SearchBeside
 from autobalance.integrations.held_out import DatasetBatches
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.objectives import Objective
@@ -212,7 +212,7 @@ class SearchCallback(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write down the running held-out objective."""
-        value = self.beside_.values().get("autobalance/objective", math.nan)
+        value = self.beside_.values().get(f"{LOGGED_AS}/objective", math.nan)
         net.history.record("held_out_objective", value)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
