@@ -205,14 +205,7 @@ class OnlineSearch:
         DataError
             If the held-out loader yields nothing, or something else than labelled examples.
         """
-        if len(targets):
-            self._recent.append(Batch(inputs, targets, groups))
-        elif self._ranks.size > 1:
-            raise DataError(
-                f"rank {self._ranks.number} has no example of this batch, and the ranks could not "
-                "tell which of their batches belong together; give each a share, as "
-                "drop_last=True does"
-            )
+        self.note(inputs, targets, groups)
         self.iteration += 1
         since = self.iteration - self.settings.warm_up
         if since <= 0 or since % self.settings.every:
@@ -231,6 +224,31 @@ class OnlineSearch:
                 "damping, or lengthen the warm-up"
             )
         return move
+
+    def note(
+        self,
+        inputs: Inputs,
+        targets: Integer[Tensor, "B"] | Float[Tensor, "B K"],
+        groups: Integer[Tensor, "B"] | None = None,
+    ) -> None:
+        """Take note of a training batch whose gradient is still accumulating.
+
+        For all micro-batches but the last before an optimizer's step; that one goes to
+        :meth:`step`. Each counts as one of the recent batches.
+
+        Raises
+        ------
+        DataError
+            If one of several ranks has no example.
+        """
+        if len(targets):
+            self._recent.append(Batch(inputs, targets, groups))
+        elif self._ranks.size > 1:
+            raise DataError(
+                f"rank {self._ranks.number} has no example of this batch, and the ranks could not "
+                "tell which of their batches belong together; give each a share, as "
+                "drop_last=True does"
+            )
 
     def forget_batches(self) -> None:
         """Drop the recent training batches, as at the start of an epoch."""
