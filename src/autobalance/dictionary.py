@@ -4,16 +4,17 @@ A dictionary is a matrix D of shape (K·G, P) that maps the short vector of sear
 value per (class, group) cell, ``values = (D α).reshape(K, G)`` (section 2.2 of the paper). It is
 kept sparse: with a value for each of 8,142 classes the matrix itself would take half a gigabyte.
 
-=====================  =====================================================================
-``class``              one column per class
-``cluster:C``          one per cluster of C classes of similar count (sorted, ties by index)
-``rank:M``             M hat functions: piecewise linear in the frequency rank of the class
-``log-prior``          the single column log π of the classes: tunes τ of logit adjustment
-``one``                a single column of ones: the same value for all
-``line``               two columns, ones and log π scaled to [−1, 1]: a line along log frequency
-``cell``, ``cell-cluster:C``, ``cell-rank:M``, ``cell-log-prior``, ``cell-line``
-                       the same with (class, group) cells in the place of classes
-=====================  =====================================================================
+=============  ===================================================================================
+``class``      one column per class
+``cluster:C``  one per cluster of C classes of similar count (sorted, ties by index)
+``rank:M``     M hat functions: piecewise linear in the frequency rank of the class
+``log-prior``  the single column log π of the classes: tunes τ of logit adjustment
+``one``        a single column of ones: the same value for all
+``line``       two columns, ones and log π scaled to [−1, 1]: a line along log frequency
+=============  ===================================================================================
+
+and ``cell``, ``cell-cluster:C``, ``cell-rank:M``, ``cell-log-prior``, ``cell-line``, the same with
+(class, group) cells in the place of classes.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     training, plan
         For a network: epochs, batches, optimizer and schedule; warm-up and moves of the loss. See
         :class:`~autobalance.training.settings.TrainingSettings` and
-        :class:`~autobalance.training.pipeline.SearchPlan`.
+        :class:`~autobalance.training.plan.SearchPlan`.
     device
         Where a network is trained; by default a GPU if there is one.
     n_jobs

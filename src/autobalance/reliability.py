@@ -104,7 +104,7 @@ def expected_calibration_error(
 ) -> float:
     """Expected calibration error of the most probable class, in [0, 1].
 
-    Σ_b weight_b |accuracy_b − confidence_b| over the bins of :func:`reliability_curve` (Guo,
+    Σ_b weight_b abs(accuracy_b − confidence_b) over the bins of :func:`reliability_curve` (Guo,
     Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017). Even exact
     probabilities have a positive one on finitely many examples: up to about 0.4 √(bins / N).
     """

@@ -77,7 +77,7 @@ def test_the_loop_of_the_docstring_runs():
         "held_out_loader": DataLoader(TensorDataset(X.float(), Y), 40, shuffle=True),
     }
     names["optimizer"] = torch.optim.SGD(names["model"].parameters(), 0.1)
-    loop = module.__doc__.partition("owner's:\n")[2]
+    loop = module.__doc__.partition("owner's::\n")[2]
     exec(textwrap.dedent(loop), names)
     assert [step.refused for step in names["search"].history] == [""]
     start = names["search"].space.start

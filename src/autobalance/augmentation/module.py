@@ -16,7 +16,7 @@ from autobalance.errors import DataError
 class PolicyAugmentation(nn.Module):
     """Changes each example as the policy has it for the example's own class and group.
 
-    It stands between the data and the network, in training only:
+    It stands between the data and the network, in training only::
 
         augment = PolicyAugmentation(design.policy)
         for inputs, targets in loader:

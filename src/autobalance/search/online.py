@@ -4,7 +4,7 @@ After warm-up, every few optimizer steps, the search takes the hypergradient of 
 objective at the network as it is and moves the values of the loss. Where several ranks train the
 network, each has its search and calls it with its share of every batch; the held-out loader gives
 it its share of those. All of them move alike, as one process would on the whole batches. The loop
-stays its owner's:
+stays its owner's::
 
     loss = ParametricCrossEntropy.from_design(preset("logit-adjustment", counts))
     search = OnlineSearch(model, loss, "balanced", held_out_loader)

@@ -2,21 +2,20 @@
 
 ``paper`` is section 3 of the paper, with its slips left out:
 
-====================  ============================  =============================================
-what                  CIFAR10-LT, CIFAR100-LT       ImageNet-LT, iNaturalist 2018
-====================  ============================  =============================================
-network               ResNet-32                     ResNet-50
-SGD of the network    rate 0.1, momentum 0.9, decay rate 0.05, momentum 0.9, batches of 128
-                      1e-4
-its schedule          × 0.1 at epochs 220 and 260   cosine
-search, retraining    300 epochs each               150 and 90 epochs
-warm-up of the search 120 epochs                    40 epochs
-SGD of α              rate 0.05, momentum 0.9, decay 1e-4, schedule as the network's
-held out              20% (figure 1b)
-clusters              1; 10                         20; 40 (section 2.2)
-δ                     σ(Δ) (eq. 2.2)
-first loss            balanced cross-entropy (Algorithm 1, line 1), or logit adjustment (last row)
-====================  ============================  =============================================
+======================  ===========================  ==============================
+what                    CIFAR10-LT, CIFAR100-LT      ImageNet-LT, iNaturalist 2018
+======================  ===========================  ==============================
+network                 ResNet-32                    ResNet-50
+its SGD, momentum 0.9   rate 0.1, decay 1e-4         rate 0.05, batches of 128
+its schedule            × 0.1 at epochs 220 and 260  cosine
+search, retraining      300 epochs each              150 and 90 epochs
+warm-up of the search   120 epochs                   40 epochs
+clusters                1; 10                        20; 40 (section 2.2)
+======================  ===========================  ==============================
+
+and for all of them SGD of α with rate 0.05, momentum 0.9, decay 1e-4 and the network's schedule;
+20% held out (figure 1b); δ = σ(Δ) (eq. 2.2); and as first loss balanced cross-entropy (Algorithm 1,
+line 1), or logit adjustment (last row).
 
 Where the paper is silent: batches of 128 on CIFAR, crops and flips of images, and weight decay 5e-4
 with ResNet-50, are those of the authors' code. Algorithm 1 moves α at every iteration, and their

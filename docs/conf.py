@@ -1,0 +1,53 @@
+"""The documentation site: `make docs` builds it, and a broken reference fails."""
+
+import re
+
+import autobalance
+
+project = "AutoBalance"
+author = "AutoBalance contributors"
+copyright = "AutoBalance contributors, MIT licence"
+version = release = autobalance.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+root_doc = "index"
+
+html_theme = "furo"
+html_title = "AutoBalance"
+html_copy_source = False
+html_show_sphinx = False
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    "ignore-module-all": True,
+    # made by scikit-learn, with references into its own site
+    "exclude-members": "set_fit_request, set_predict_proba_request, set_score_request",
+}
+autodoc_mock_imports = ["timm", "torchvision", "smac"]
+
+# Every reference has to resolve. What other libraries define is named in signatures, where no site
+# of theirs is looked up: a build needs no network.
+nitpicky = True
+_TYPE_VARIABLES = r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T)"
+nitpick_ignore_regex = [
+    ("py:.*", rf"(?!{re.escape('autobalance.')}).*"),
+    ("py:.*", _TYPE_VARIABLES),
+    ("py:.*", r".*\._\w+"),  # private, and named in a signature only
+]
