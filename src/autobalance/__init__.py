@@ -16,8 +16,10 @@ from autobalance.errors import (
     SearchError,
 )
 from autobalance.estimators import AutoBalanceClassifier
+from autobalance.losses.binary import ParametricBinaryCrossEntropy
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import PRESETS, preset
+from autobalance.multilabel import label_counts, label_errors
 from autobalance.objectives import OBJECTIVES, Objective
 from autobalance.scoring import objective_error, objective_scorer
 from autobalance.search.online import OnlineSearch
@@ -42,6 +44,7 @@ __all__ = [
     "ObjectiveError",
     "OnlineSearch",
     "OnlineSettings",
+    "ParametricBinaryCrossEntropy",
     "ParametricCrossEntropy",
     "Policy",
     "PolicyAugmentation",
@@ -49,6 +52,8 @@ __all__ = [
     "SearchError",
     "SearchPlan",
     "TrainingSettings",
+    "label_counts",
+    "label_errors",
     "objective_error",
     "objective_scorer",
     "preset",

@@ -30,7 +30,7 @@ from autobalance.hypergradient.network import Network, flat
 from autobalance.hypergradient.solvers import Solver
 from autobalance.hypergradient.tangent import ForwardMode, Tangent
 
-BatchObjective = Callable[[Float[Tensor, "M K"], Sequence[Batch]], Float[Tensor, ""]]
+BatchObjective = Callable[[Float[Tensor, "M *outputs"], Sequence[Batch]], Float[Tensor, ""]]
 """From the logits of the held-out batches, one after the other, to the objective."""
 
 
@@ -218,8 +218,8 @@ def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
 
 
 def _at_logits(
-    objective: BatchObjective, logits: Float[Tensor, "M K"], batches: Sequence[Batch]
-) -> tuple[float, Float[Tensor, "M K"]]:
+    objective: BatchObjective, logits: Float[Tensor, "M *outputs"], batches: Sequence[Batch]
+) -> tuple[float, Float[Tensor, "M *outputs"]]:
     leaf = logits.detach().requires_grad_()
     value = objective(leaf, batches)
     (cotangent,) = torch.autograd.grad(value, leaf)

@@ -32,16 +32,16 @@ LossFunction = Callable[[Tensor, Batch], Tensor]
 class LogitLoss(Protocol):
     """A training loss with parameters α, seen from the logits."""
 
-    def value(self, logits: Float[Tensor, "B K"], batch: Batch) -> Float[Tensor, ""]:
+    def value(self, logits: Float[Tensor, "B *outputs"], batch: Batch) -> Float[Tensor, ""]:
         """The batch's mean loss L, differentiable in the logits."""
 
     def curvature(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> Float[Tensor, "B K"]:
+        self, logits: Float[Tensor, "B *outputs"], batch: Batch, tangents: Float[Tensor, "B K"]
+    ) -> Float[Tensor, "B *outputs"]:
         """W u."""
 
     def mixed(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
+        self, logits: Float[Tensor, "B *outputs"], batch: Batch, tangents: Float[Tensor, "B K"]
     ) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩, one tensor for each tensor in α."""
 
@@ -62,16 +62,16 @@ class AutogradLoss:
         self.alpha = tuple(alpha)
 
     def _slope(
-        self, logits: Float[Tensor, "B K"], batch: Batch
-    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+        self, logits: Float[Tensor, "B *outputs"], batch: Batch
+    ) -> tuple[Float[Tensor, "B *outputs"], Float[Tensor, "B K"]]:
         """Logits of their own, and the gradient there with its graph."""
         leaf = logits.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self.value(leaf, batch), leaf, create_graph=True)
         return leaf, gradient
 
     def curvature(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> Float[Tensor, "B K"]:
+        self, logits: Float[Tensor, "B *outputs"], batch: Batch, tangents: Float[Tensor, "B K"]
+    ) -> Float[Tensor, "B *outputs"]:
         """W u by differentiating ⟨∂L/∂z, u⟩ once more."""
         leaf, gradient = self._slope(logits, batch)
         (product,) = torch.autograd.grad(
@@ -80,7 +80,7 @@ class AutogradLoss:
         return product
 
     def mixed(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
+        self, logits: Float[Tensor, "B *outputs"], batch: Batch, tangents: Float[Tensor, "B K"]
     ) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩; 0 for what the loss does not use."""
         _, gradient = self._slope(logits, batch)
@@ -139,5 +139,5 @@ class ParametricLoss:
             weight,
             additive,
             multiplicative,
-            logits.new_full((1, len(logits)), 1 / len(logits)),
+            logits.new_full((1, len(logits)), 1 / max(1, len(logits))),
         )
