@@ -73,7 +73,7 @@ def label_counts(
     array([[2., 2.],
            [1., 1.]])
     """
-    targets = np.asarray(targets)
+    targets = _as_table(targets)
     names = tuple(range(targets.shape[1]) if labels is None else labels)
     if len(names) != targets.shape[1]:
         raise DataError(f"there are {targets.shape[1]} columns of targets but {len(names)} labels")
@@ -130,7 +130,7 @@ def label_errors(
     DataError
         As in :func:`label_counts`, or if shapes differ.
     """
-    logits, targets = np.asarray(logits), np.asarray(targets)
+    logits, targets = np.asarray(logits), _as_table(targets)
     if logits.shape != targets.shape:
         raise DataError(f"logits have shape {logits.shape} but targets {targets.shape}")
     decisions = _as_decisions(targets, g, n_groups)
@@ -147,17 +147,22 @@ def label_errors(
     )
 
 
+def _as_table(targets: Shaped[ndarray, "*shape"]) -> Shaped[ndarray, "N L"]:
+    targets = np.asarray(targets)
+    if targets.ndim != 2 or targets.size == 0:
+        raise DataError(f"targets have shape {targets.shape}; give one column for each label")
+    return targets
+
+
 def _as_decisions(
     targets: Shaped[ndarray, "N L"], g: Integer[ndarray, "N"] | None, n_groups: int
 ) -> _Decisions:
-    if targets.ndim != 2 or targets.size == 0:
-        raise DataError(f"targets have shape {targets.shape}; give one column for each label")
     known = ~np.isnan(targets) if targets.dtype.kind == "f" else targets != _IGNORED
     wrong = known & (targets != 0) & (targets != 1)
     if wrong.any():
         i, k = (int(place) for place in np.argwhere(wrong)[0])
         raise DataError(
-            f"the target of example {i} in column {k} is {targets[i, k]!r}; give 0 or 1, and NaN "
+            f"the target of example {i} in column {k} is {targets[i, k]}; give 0 or 1, and NaN "
             f"(or {_IGNORED} among integers) where a label is missing"
         )
     column = n_groups * np.broadcast_to(np.arange(targets.shape[1]), targets.shape)

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from autobalance.batches import Batch
-from autobalance.hypergradient.logit_loss import LogitLoss
+from autobalance.hypergradient.logit_loss import LogitLoss, Outputs
 
 Read = Callable[[Tensor, Batch], tuple[Tensor, Batch]]
 """From outputs and their batch to logits (M, K) of M decisions, with a batch of their targets."""
@@ -40,16 +40,16 @@ class LossOfDecisions:
     def __init__(self, loss: LogitLoss, read: Read) -> None:
         self.loss, self.read = loss, read
 
-    def value(self, logits: Float[Tensor, "B *outputs"], batch: Batch) -> Float[Tensor, ""]:
+    def value(self, logits: Outputs, batch: Batch) -> Float[Tensor, ""]:
         """The batch's mean loss over its decisions."""
         return self.loss.value(*self.read(logits, batch))
 
     def curvature(
         self,
-        logits: Float[Tensor, "B *outputs"],
+        logits: Outputs,
         batch: Batch,
-        tangents: Float[Tensor, "B *outputs"],
-    ) -> Float[Tensor, "B *outputs"]:
+        tangents: Outputs,
+    ) -> Outputs:
         """W u."""
         leaf = logits.detach().requires_grad_()
         rows, decided = self.read(leaf, batch)
@@ -60,9 +60,9 @@ class LossOfDecisions:
 
     def mixed(
         self,
-        logits: Float[Tensor, "B *outputs"],
+        logits: Outputs,
         batch: Batch,
-        tangents: Float[Tensor, "B *outputs"],
+        tangents: Outputs,
     ) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩."""
         rows, decided = self.read(logits, batch)
