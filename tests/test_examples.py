@@ -12,7 +12,7 @@ EXAMPLES = sorted(Path(__file__).parents[1].glob("examples/*.py"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_compares_two_losses_on_the_test_digits(example):
+def test_an_example_compares_losses_on_test_data(example):
     run = subprocess.run(
         [sys.executable, "-W", "error", example],
         check=False,
@@ -22,5 +22,5 @@ def test_an_example_compares_two_losses_on_the_test_digits(example):
     )
     assert run.returncode == 0, run.stderr
     errors = [float(error) for error in re.findall(r"balanced test error ([0-9.]+) %", run.stdout)]
-    assert len(errors) == 2
+    assert len(errors) in (2, 3)
     assert max(errors) < 40

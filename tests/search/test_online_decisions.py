@@ -228,6 +228,7 @@ def test_by_default_one_delta_for_both_outcomes_of_a_label():
         a_network(), loss, [(X[HELD], T[HELD])], parameters=("additive", "multiplicative")
     )
     assert search.space.dictionaries["multiplicative"].name == "group"
+    assert "one δ for both classes" in search.space.describe()["reason"]
     for _ in range(3):
         assert not search.step(X[SHOWN], T[SHOWN]).refused
     delta = search.design().multiplicative

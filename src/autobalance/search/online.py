@@ -52,7 +52,6 @@ from autobalance.search.alpha import (
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.online_settings import (
     OnlineSettings,
-    binary_dictionary,
     network_parameters,
 )
 from autobalance.search.policy_term import PolicyTerm
@@ -142,8 +141,6 @@ class OnlineSearch:
             )
         parsed = Objective.parse(objective) if isinstance(objective, str) else objective
         parameters = network_parameters(parameters, parsed)
-        if isinstance(loss, ParametricBinaryCrossEntropy):
-            dictionary = binary_dictionary(dictionary, parameters)
         if "ridge" in parameters and trained_by is None:
             raise DesignError("to search the weight decay, pass the model's optimizer: trained_by")
         if (augmentation is None) != (loss.design.policy is None):
@@ -158,7 +155,12 @@ class OnlineSearch:
         decay = loss.design.ridge or RIDGE_FLOOR if self._decay is None else self._decay.largest
         start = replace(loss.design, ridge=decay)
         self.space = SearchSpace.build(
-            start, parameters, dictionary, parametrisation, held_out_share
+            start,
+            parameters,
+            dictionary,
+            parametrisation,
+            held_out_share,
+            one_logit=isinstance(loss, ParametricBinaryCrossEntropy),
         )
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())

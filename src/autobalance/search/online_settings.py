@@ -32,19 +32,6 @@ def network_parameters(names: str | Sequence[str], objective: Objective) -> Sequ
     return ("additive", "multiplicative")
 
 
-def binary_dictionary(
-    dictionary: str | dict[str, str], parameters: Sequence[str]
-) -> str | dict[str, str]:
-    """``dictionary``, but for ``"auto"`` one δ for both outcomes of a decision.
-
-    Of one logit per decision only the δ of the positive outcome acts, for the logit of the negative
-    one is always 0; values by class or cell would move the idle ones, too.
-    """
-    if dictionary != "auto" or "multiplicative" not in parameters:
-        return dictionary
-    return {name: "auto" for name in parameters if name != "ridge"} | {"multiplicative": "group"}
-
-
 @dataclass(frozen=True)
 class OnlineSettings:
     """How often and how the loss is moved.
