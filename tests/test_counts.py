@@ -29,6 +29,8 @@ def test_names_of_cells_of_labels():
     assert counts.cell_name(1, 0) == "label 'rash', positive"
     assert counts.class_name(1) == "class 'positive'"
     assert counts != Counts(np.ones((2, 1)), ("negative", "positive"), ("rash",))
+    with pytest.raises(DataError, match="two classes and the labels as groups"):
+        Counts(np.ones((2, 1)), ("negative", "positive"), multilabel=True)
 
 
 def test_values_are_a_frozen_copy():

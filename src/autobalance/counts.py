@@ -34,7 +34,7 @@ class Counts:
     ------
     DataError
         If the shapes disagree, a count is negative or not finite, two labels are equal (as 1, 1.0
-        and True are in Python), or a class has no example.
+        and True are in Python), a class has no example, or ``multilabel`` lacks what it means.
     """
 
     values: Float[ndarray, "K G"]
@@ -54,6 +54,11 @@ class Counts:
             raise DataError(
                 f"counts have shape {values.shape} but the labels need {expected}; "
                 "give one row per class and one column per group, at least one of each"
+            )
+        if self.multilabel and (self.groups is None or len(self.classes) != 2):
+            raise DataError(
+                "counts of labels need two classes and the labels as groups; make them with "
+                "label_counts"
             )
         with np.errstate(over="ignore", invalid="ignore"):
             total = values.sum()

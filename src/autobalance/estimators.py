@@ -436,6 +436,7 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _refuse_several_labels(y: Any) -> None:
+    """Name what fits labels one by one."""
     shape: tuple[int, ...] = (y if hasattr(y, "shape") else np.asarray(y, dtype=object)).shape
     if len(shape) == 2 and shape[1] > 1:
         raise DataError(

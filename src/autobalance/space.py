@@ -168,7 +168,8 @@ class SearchSpace:
         missing = [name for name in kinds if name not in names]
         if missing:
             raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
-        vectors = len([name for name in of_loss if name != "emphasis"])
+        others = {"emphasis", "multiplicative"} if one_logit else {"emphasis"}
+        vectors = len(set(of_loss) - others)
         finest = choose_dictionary(start.counts, vectors, held_out_share, examples)
         automatic = dict.fromkeys(kinds, finest) | {
             "emphasis": _along_frequency(start.counts, "log-prior", _ONE_SLOPE),

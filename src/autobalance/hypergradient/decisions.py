@@ -44,12 +44,7 @@ class LossOfDecisions:
         """The batch's mean loss over its decisions."""
         return self.loss.value(*self.read(logits, batch))
 
-    def curvature(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> Outputs:
+    def curvature(self, logits: Outputs, batch: Batch, tangents: Outputs) -> Outputs:
         """W u."""
         leaf = logits.detach().requires_grad_()
         rows, decided = self.read(leaf, batch)
@@ -58,12 +53,7 @@ class LossOfDecisions:
         (back,) = torch.autograd.grad(rows, leaf, product)
         return back
 
-    def mixed(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> tuple[Tensor, ...]:
+    def mixed(self, logits: Outputs, batch: Batch, tangents: Outputs) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩."""
         rows, decided = self.read(logits, batch)
         along, _ = self.read(tangents, batch)

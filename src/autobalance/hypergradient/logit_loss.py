@@ -37,20 +37,10 @@ class LogitLoss(Protocol):
     def value(self, logits: Outputs, batch: Batch) -> Float[Tensor, ""]:
         """The batch's mean loss L, differentiable in the logits."""
 
-    def curvature(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> Outputs:
+    def curvature(self, logits: Outputs, batch: Batch, tangents: Outputs) -> Outputs:
         """W u."""
 
-    def mixed(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> tuple[Tensor, ...]:
+    def mixed(self, logits: Outputs, batch: Batch, tangents: Outputs) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩, one tensor for each tensor in α."""
 
 
@@ -75,12 +65,7 @@ class AutogradLoss:
         (gradient,) = torch.autograd.grad(self.value(leaf, batch), leaf, create_graph=True)
         return leaf, gradient
 
-    def curvature(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> Outputs:
+    def curvature(self, logits: Outputs, batch: Batch, tangents: Outputs) -> Outputs:
         """W u by differentiating ⟨∂L/∂z, u⟩ once more."""
         leaf, gradient = self._slope(logits, batch)
         (product,) = torch.autograd.grad(
@@ -88,12 +73,7 @@ class AutogradLoss:
         )
         return product
 
-    def mixed(
-        self,
-        logits: Outputs,
-        batch: Batch,
-        tangents: Outputs,
-    ) -> tuple[Tensor, ...]:
+    def mixed(self, logits: Outputs, batch: Batch, tangents: Outputs) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩; 0 for what the loss does not use."""
         _, gradient = self._slope(logits, batch)
         return torch.autograd.grad(

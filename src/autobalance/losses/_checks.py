@@ -56,7 +56,11 @@ def check_targets(logits: Tensor, target: Tensor, n_classes: int) -> None:
         raise DataError(
             f"logits are {_kind(logits)} but this loss has {n_classes} classes; "
             f"give floating logits of shape (N, {n_classes}) or (N, {n_classes}, d1, ...)"
-            + (", or use ParametricBinaryCrossEntropy for one logit" if one else "")
+            + (
+                ", or ParametricBinaryCrossEntropy for one logit, in a loop of your own"
+                if one
+                else ""
+            )
         )
     per_output = (logits.shape[0], *logits.shape[2:])
     expected = logits.shape if target.is_floating_point() else per_output
