@@ -181,6 +181,8 @@ def test_scorer_of_labels_is_the_hand_computed_error(grouped):
         assert found == pytest.approx(expected, abs=1e-12)
     half = np.where(np.arange(len(Y))[:, None] % 2, Y, np.nan)
     assert objective_error(half, predicted) == objective_error(Y[1::2], predicted[1::2])
+    with pytest.raises(DataError, match="give decisions, such as z > 0"):
+        objective_error(Y, X[:, :2])
     with pytest.raises(ObjectiveError, match="would compare labels with one another"):
         objective_error(Y, predicted, objective="equalized-odds")
 

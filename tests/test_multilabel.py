@@ -105,7 +105,7 @@ def test_labels_are_not_compared_with_one_another(name):
         ((T, ("rash",)), "2 columns of targets but 1 labels"),
         ((T, SYMPTOMS, np.zeros(5, int)), "belong together"),
         ((T, SYMPTOMS, np.full(5, 2), ("f", "m")), r"one group code in 0\.\.1 for each of 5"),
-        ((T, SYMPTOMS, None, None, np.ones(3)), "5 targets, 3 weights"),
+        ((T, SYMPTOMS, None, None, np.ones(3)), "5 examples but 3 sample weights"),
         ((np.array([[1, -100], [0, -100]]), SYMPTOMS), "label 'fever' is known of no example"),
         ((np.zeros((3, 2)), SYMPTOMS), "no label of any example is positive"),
     ],

@@ -26,10 +26,11 @@ _IGNORED = -100
 
 
 class _Decisions(NamedTuple):
-    """The known labels of all examples one after the other: outcome, column and place."""
+    """The known labels of all examples one after the other; ``known`` says where they are."""
 
     outcome: Integer[ndarray, "M"]
     column: Integer[ndarray, "M"]
+    weight: Float[ndarray, "M"]
     known: Bool[ndarray, "N L"]
 
 
@@ -80,16 +81,10 @@ def label_counts(
     if (g is None) != (groups is None):
         raise DataError("group codes and group labels belong together; give both or neither")
     n_groups = 1 if groups is None else len(groups)
-    decisions = _as_decisions(targets, g, n_groups)
-    weight = None
-    if sample_weight is not None:
-        if len(sample_weight) != len(targets):
-            raise DataError(f"there are {len(targets)} targets, {len(sample_weight)} weights")
-        weight = np.broadcast_to(sample_weight[:, None], targets.shape)[decisions.known]
+    decisions = _as_decisions(targets, g, n_groups, sample_weight)
     size = len(names) * n_groups
     cell = decisions.outcome * size + decisions.column
-    counted = np.bincount(cell, weight, len(OUTCOMES) * size).astype(np.float64)
-    values = counted.reshape(len(OUTCOMES), size)
+    values = np.bincount(cell, decisions.weight, len(OUTCOMES) * size).reshape(-1, size)
     for name, known in zip(names, values.reshape(2, -1, n_groups).sum((0, 2)), strict=True):
         if known == 0:
             raise DataError(f"label {label_text(name)!r} is known of no example; leave it out")
@@ -133,17 +128,14 @@ def label_errors(
     logits, targets = np.asarray(logits), _as_table(targets)
     if logits.shape != targets.shape:
         raise DataError(f"logits have shape {logits.shape} but targets {targets.shape}")
-    decisions = _as_decisions(targets, g, n_groups)
-    weight = None
-    if sample_weight is not None:
-        weight = np.broadcast_to(sample_weight[:, None], targets.shape)[decisions.known]
+    decisions = _as_decisions(targets, g, n_groups, sample_weight)
     return cell_errors(
         decisions.outcome,
         (logits > 0)[decisions.known].astype(np.int64),
         decisions.column,
         len(OUTCOMES),
         targets.shape[1] * n_groups,
-        weight,
+        decisions.weight,
     )
 
 
@@ -155,7 +147,10 @@ def _as_table(targets: Shaped[ndarray, "*shape"]) -> Shaped[ndarray, "N L"]:
 
 
 def _as_decisions(
-    targets: Shaped[ndarray, "N L"], g: Integer[ndarray, "N"] | None, n_groups: int
+    targets: Shaped[ndarray, "N L"],
+    g: Integer[ndarray, "N"] | None,
+    n_groups: int,
+    sample_weight: Float[ndarray, "N"] | None,
 ) -> _Decisions:
     known = ~np.isnan(targets) if targets.dtype.kind == "f" else targets != _IGNORED
     wrong = known & (targets != 0) & (targets != 1)
@@ -172,4 +167,12 @@ def _as_decisions(
                 f"give one group code in 0..{n_groups - 1} for each of {len(targets)} examples"
             )
         column = column + g[:, None]
-    return _Decisions(targets[known].astype(np.int64), column[known].astype(np.int64), known)
+    weight = np.ones(len(targets)) if sample_weight is None else sample_weight
+    if weight.shape != targets.shape[:1]:
+        raise DataError(f"there are {len(targets)} examples but {weight.size} sample weights")
+    return _Decisions(
+        targets[known].astype(np.int64),
+        column[known].astype(np.int64),
+        np.broadcast_to(weight[:, None], targets.shape)[known],
+        known,
+    )

@@ -85,6 +85,8 @@ def objective_error(
 def _error_of_labels(
     y_true: ndarray, y_pred: ndarray, objective: str, sensitive: Any, weight: ndarray
 ) -> float:
+    if not np.isin(y_pred, (0, 1)).all():
+        raise DataError("y_pred holds something else than 0 and 1; give decisions, such as z > 0")
     groups = None if sensitive is None else encode_sensitive(sensitive, len(y_true))
     g, names = (None, None) if groups is None else groups
     counts = label_counts(y_true, None, g, names, weight)

@@ -11,8 +11,13 @@ from torch.func import functional_call, grad, hessian
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from autobalance.batches import Batch
-from autobalance.hypergradient import CG, AutogradLoss, ParametricLoss, hypergradient
-from autobalance.hypergradient.decisions import LossOfDecisions
+from autobalance.hypergradient import (
+    CG,
+    AutogradLoss,
+    LossOfDecisions,
+    ParametricLoss,
+    hypergradient,
+)
 from autobalance.losses import (
     ParametricBinaryCrossEntropy,
     ParametricCrossEntropy,

@@ -307,7 +307,7 @@ def test_a_batch_that_does_not_fit_is_refused(columns, logits, target, group, sa
 
 @pytest.mark.usefixtures("plain_calls")
 def test_one_logit_and_two_classes_names_the_other_loss():
-    with pytest.raises(DataError, match="or ParametricBinaryCrossEntropy for one logit"):
+    with pytest.raises(DataError, match="or use ParametricBinaryCrossEntropy in a loop"):
         ParametricCrossEntropy(n_classes=2)(torch.zeros(5, 1), torch.zeros(5).long())
 
 

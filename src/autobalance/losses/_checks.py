@@ -52,15 +52,12 @@ def check_inputs(
 def check_targets(logits: Tensor, target: Tensor, n_classes: int) -> None:
     """Check that logits (N, K, ...) are of these classes and that targets fit them."""
     if not logits.is_floating_point() or logits.shape[1:2] != (n_classes,):
-        one = logits.ndim == 1 or logits.shape[1:] == (1,)
+        one_logit = logits.ndim == 1 or logits.shape[1:] == (1,)
+        other = ", or use ParametricBinaryCrossEntropy in a loop of your own" if one_logit else ""
         raise DataError(
             f"logits are {_kind(logits)} but this loss has {n_classes} classes; "
             f"give floating logits of shape (N, {n_classes}) or (N, {n_classes}, d1, ...)"
-            + (
-                ", or ParametricBinaryCrossEntropy for one logit, in a loop of your own"
-                if one
-                else ""
-            )
+            f"{other}"
         )
     per_output = (logits.shape[0], *logits.shape[2:])
     expected = logits.shape if target.is_floating_point() else per_output

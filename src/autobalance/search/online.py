@@ -50,10 +50,7 @@ from autobalance.search.alpha import (
     default_optimizer,
 )
 from autobalance.search.alpha_step import AlphaStep
-from autobalance.search.online_settings import (
-    OnlineSettings,
-    network_parameters,
-)
+from autobalance.search.online_settings import OnlineSettings, network_parameters
 from autobalance.search.policy_term import PolicyTerm
 from autobalance.search.running_objective import RunningObjective
 from autobalance.search.settings import AUTO
