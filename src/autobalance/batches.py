@@ -17,7 +17,10 @@ nested as deep as need be, tensors at the leaves, examples along the first dimen
 
 
 class Batch(NamedTuple):
-    """Examples of a batch: inputs, class codes (B,) and group codes (B,) or ``None``."""
+    """Examples of a batch: inputs, class codes (B,) and group codes (B,) or ``None``.
+
+    Beside a loop of one's own targets may also be shares (B, K), labels (B, L), or dense.
+    """
 
     inputs: Inputs
     targets: Integer[Tensor, "B"]
