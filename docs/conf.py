@@ -45,7 +45,9 @@ autodoc_mock_imports = ["timm", "torchvision", "smac"]
 # Every reference has to resolve. What other libraries define is named in signatures, where no site
 # of theirs is looked up: a build needs no network.
 nitpicky = True
-_TYPE_VARIABLES = r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T)"
+_TYPE_VARIABLES = (
+    r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T)"
+)
 nitpick_ignore_regex = [
     ("py:.*", rf"(?!{re.escape('autobalance.')}).*"),
     ("py:.*", _TYPE_VARIABLES),

@@ -24,6 +24,15 @@ def test_names_of_cells():
     assert Counts(np.ones((2, 1)), (0, 1)).cell_name(1, 0) == "class '1'"
 
 
+def test_names_of_cells_of_labels():
+    counts = Counts(np.ones((2, 1)), ("negative", "positive"), ("rash",), multilabel=True)
+    assert counts.cell_name(1, 0) == "label 'rash', positive"
+    assert counts.class_name(1) == "class 'positive'"
+    assert counts != Counts(np.ones((2, 1)), ("negative", "positive"), ("rash",))
+    with pytest.raises(DataError, match="two classes and the labels as groups"):
+        Counts(np.ones((2, 1)), ("negative", "positive"), multilabel=True)
+
+
 def test_values_are_a_frozen_copy():
     values = np.ones((2, 1))
     counts = Counts(values, (0, 1))

@@ -25,7 +25,9 @@ some_values = hnp.arrays(
     np.int64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.integers(1, 50)
 )
 names = st.one_of(
-    st.sampled_from(["class", "cell", "log-prior", "cell-log-prior", "one", "line", "cell-line"]),
+    st.sampled_from(
+        ["class", "group", "cell", "log-prior", "cell-log-prior", "one", "line", "cell-line"]
+    ),
     st.builds("cluster:{}".format, st.integers(1, 12)),
     st.builds("cell-cluster:{}".format, st.integers(1, 12)),
     st.builds("rank:{}".format, st.integers(2, 12)),
@@ -43,7 +45,7 @@ def test_every_column_is_used_and_every_row_shares_one(values, name):
         np.testing.assert_allclose(dictionary.matrix.sum(axis=1), 1.0, rtol=1e-12)
         assert (dictionary.matrix >= 0).all()
         assert (dictionary.matrix != 0).any(axis=0).all()
-    if not name.startswith("cell"):
+    if not name.startswith(("cell", "group")):
         by_class = dictionary.matrix.reshape(*counts.values.shape, -1)
         assert (by_class == by_class[:, :1]).all()
 
@@ -104,6 +106,11 @@ def test_log_prior_is_the_log_of_the_share():
 def test_one_is_the_same_for_all():
     matrix = make_dictionary("one", counts_of([[6, 2], [1, 1]])).matrix
     np.testing.assert_array_equal(matrix, np.ones((4, 1)))
+
+
+def test_group_is_the_same_for_all_classes_of_a_group():
+    matrix = make_dictionary("group", counts_of([[5, 1, 2], [3, 4, 6]])).matrix
+    np.testing.assert_array_equal(matrix, np.tile(np.eye(3), (2, 1)))
 
 
 def test_line_is_straight_in_the_log_frequency_from_the_rarest_to_the_most_frequent():

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_validate
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
@@ -154,6 +155,50 @@ def test_scorer_is_the_hand_computed_error(grouped):
     ):
         found = objective_error(y, predicted, objective=name, sensitive_features=group)
         assert found == pytest.approx(expected, abs=1e-12)
+
+
+def several_labels(grouped):
+    """A frequent label and a rare one, beside the groups of ``grouped``."""
+    X, y, group = grouped
+    return X, np.column_stack([y, (X[:, 1] + 0.3 * y > 1.6).astype(int)]), group
+
+
+def test_scorer_of_labels_is_the_hand_computed_error(grouped):
+    X, Y, group = several_labels(grouped)
+    predicted = (X[:, :2] > 0.5).astype(int)
+    cells = [
+        (predicted[:, k] != Y[:, k])[(Y[:, k] == t) & (group == j)].mean()
+        for t in (0, 1)
+        for k in (0, 1)
+        for j in ("a", "b")
+    ]
+    for name, expected in (
+        ("group-balanced", np.mean(cells)),
+        ("worst-group", np.max(cells)),
+        ("error", (predicted != Y).mean()),
+    ):
+        found = objective_error(Y, predicted, objective=name, sensitive_features=group)
+        assert found == pytest.approx(expected, abs=1e-12)
+    half = np.where(np.arange(len(Y))[:, None] % 2, Y, np.nan)
+    assert objective_error(half, predicted) == objective_error(Y[1::2], predicted[1::2])
+    with pytest.raises(DataError, match="give decisions, such as z > 0"):
+        objective_error(Y, X[:, :2])
+    with pytest.raises(ObjectiveError, match="would compare labels with one another"):
+        objective_error(Y, predicted, objective="equalized-odds")
+
+
+def test_several_labels_are_fitted_one_by_one(grouped):
+    X, Y, group = several_labels(grouped)
+    for refused in (Y, Y.tolist()):
+        with pytest.raises(DataError, match=r"2 labels per example; .*MultiOutputClassifier"):
+            Designed().fit(X, refused)
+    one = Designed("group-balanced", parameters=("additive",), cv=2, random_state=0)
+    many = MultiOutputClassifier(one).fit(X, Y, sensitive_features=group)
+    for each, y in zip(many.estimators_, Y.T, strict=True):
+        assert each.design_ == one.fit(X, y, sensitive_features=group).design_
+    assert many.predict(X).shape == Y.shape
+    assert len(many.predict_proba(X)) == 2
+    assert objective_error(Y, many.predict(X), objective="group-balanced") < 0.4
 
 
 def test_scorer_refuses_weights_that_do_not_fit():

@@ -39,7 +39,7 @@ def load(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_compares_two_losses_on_test_examples(name, load):
+def test_an_example_compares_losses_on_test_data(name, load):
     assert callable(load(name).main)
     strict = [] if name in NEEDS else ["-W", "error"]  # other libraries warn of what is theirs
     run = subprocess.run(
@@ -51,7 +51,7 @@ def test_an_example_compares_two_losses_on_test_examples(name, load):
     )
     assert run.returncode == 0, run.stderr
     errors = [float(error) for error in re.findall(r"balanced test error ([0-9.]+) %", run.stdout)]
-    assert len(errors) == 2
+    assert len(errors) in (2, 3)
     assert max(errors) < 40
 
 

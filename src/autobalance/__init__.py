@@ -16,8 +16,10 @@ from autobalance.errors import (
     SearchError,
 )
 from autobalance.estimators import AutoBalanceClassifier
+from autobalance.losses.binary import ParametricBinaryCrossEntropy
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import PRESETS, preset
+from autobalance.multilabel import label_counts, label_errors
 from autobalance.objectives import OBJECTIVES, Objective
 from autobalance.ranks import across_ranks
 from autobalance.scoring import objective_error, objective_scorer
@@ -44,6 +46,7 @@ __all__ = [
     "ObjectiveError",
     "OnlineSearch",
     "OnlineSettings",
+    "ParametricBinaryCrossEntropy",
     "ParametricCrossEntropy",
     "Policy",
     "PolicyAugmentation",
@@ -53,6 +56,8 @@ __all__ = [
     "StratifiedBatchSampler",
     "TrainingSettings",
     "across_ranks",
+    "label_counts",
+    "label_errors",
     "objective_error",
     "objective_scorer",
     "preset",

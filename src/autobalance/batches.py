@@ -17,7 +17,10 @@ nested as deep as need be, tensors at the leaves, examples along the first dimen
 
 
 class Batch(NamedTuple):
-    """Examples of a batch: inputs, class codes (B,) and group codes (B,) or ``None``."""
+    """Examples of a batch: inputs, class codes (B,) and group codes (B,) or ``None``.
+
+    Beside a loop of one's own targets may also be shares (B, K), labels (B, L), or dense.
+    """
 
     inputs: Inputs
     targets: Integer[Tensor, "B"]
@@ -80,8 +83,24 @@ def logits_of(output: Any) -> Float[Tensor, "B K"]:
     DataError
         If there are none of shape (B, K).
     """
+    logits = outputs_of(output)
+    if logits.ndim != 2:
+        raise DataError(
+            f"the model returns {tuple(logits.shape)}; it must return logits of shape (B, K)"
+        )
+    return logits
+
+
+def outputs_of(output: Any) -> Float[Tensor, "B *outputs"]:
+    """As :func:`logits_of`, of any shape: (B, L) for L labels, or (B, K, d1, ...), dense.
+
+    Raises
+    ------
+    DataError
+        If there are no floating logits with examples along the first dimension.
+    """
     logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or not logits.is_floating_point():
+    if not isinstance(logits, Tensor) or logits.ndim == 0 or not logits.is_floating_point():
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(output).__name__
         raise DataError(f"the model returns {found}; it must return logits of shape (B, K)")
     return logits

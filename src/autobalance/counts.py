@@ -25,17 +25,22 @@ class Counts:
         The K class labels, in the order of the rows and of the model's logits.
     groups
         The G group labels in the order of the columns, or ``None`` when there are no groups.
+    multilabel
+        Whether the columns are the labels of a multi-label problem (or pairs of a label and a
+        group) and the two classes what each of them is: negative or positive. See
+        :func:`~autobalance.multilabel.label_counts`.
 
     Raises
     ------
     DataError
         If the shapes disagree, a count is negative or not finite, two labels are equal (as 1, 1.0
-        and True are in Python), or a class has no example.
+        and True are in Python), a class has no example, or ``multilabel`` lacks what it means.
     """
 
     values: Float[ndarray, "K G"]
     classes: tuple[Label, ...]
     groups: tuple[Label, ...] | None = None
+    multilabel: bool = False
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)
@@ -49,6 +54,11 @@ class Counts:
             raise DataError(
                 f"counts have shape {values.shape} but the labels need {expected}; "
                 "give one row per class and one column per group, at least one of each"
+            )
+        if self.multilabel and (self.groups is None or len(self.classes) != 2):
+            raise DataError(
+                "counts of labels need two classes and the labels as groups; make them with "
+                "label_counts"
             )
         with np.errstate(over="ignore", invalid="ignore"):
             total = values.sum()
@@ -144,9 +154,16 @@ class Counts:
         return f"class {label_text(self.classes[k])!r}"
 
     def cell_name(self, k: int, j: int) -> str:
-        """The cell as people read it, such as ``class 'waterbird' in group 'land'``."""
-        name = self.class_name(k)
-        return name if self.groups is None else f"{name} in group {label_text(self.groups[j])!r}"
+        """The cell as people read it: ``class 'waterbird' in group 'land'``.
+
+        Of a multi-label problem it is ``label 'rash', positive``.
+        """
+        if self.groups is None:
+            return self.class_name(k)
+        column = repr(label_text(self.groups[j]))
+        if self.multilabel:
+            return f"label {column}, {label_text(self.classes[k])}"
+        return f"{self.class_name(k)} in group {column}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
@@ -155,6 +172,7 @@ class Counts:
             np.array_equal(self.values, other.values)
             and self.classes == other.classes
             and self.groups == other.groups
+            and self.multilabel == other.multilabel
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -11,6 +11,7 @@ kept sparse: with a value for each of 8,142 classes the matrix itself would take
 ``log-prior``  the single column log π of the classes: tunes τ of logit adjustment
 ``one``        a single column of ones: the same value for all
 ``line``       two columns, ones and log π scaled to [−1, 1]: a line along log frequency
+``group``      one column per group, the same for all its classes
 =============  ===================================================================================
 
 and ``cell``, ``cell-cluster:C``, ``cell-rank:M``, ``cell-log-prior``, ``cell-line``, the same with
@@ -41,10 +42,10 @@ MIN_EXAMPLES_PER_VALUE = 10
 """Held-out examples for each searched value, at least, with the default dictionary."""
 _KNOTS = 4
 _ROUNDING = 1e-9
-_PLAIN = ("class", "cell", "one")
+_PLAIN = ("class", "group", "cell", "one")
 _NUMBERED = ("cluster", "rank")
 _NAME = re.compile(
-    r"(?P<cell>cell-)?(?P<kind>class|cell|one|cluster|rank|log-prior|line)(?::(?P<n>\d+))?"
+    r"(?P<cell>cell-)?(?P<kind>class|group|cell|one|cluster|rank|log-prior|line)(?::(?P<n>\d+))?"
 )
 
 
@@ -110,9 +111,11 @@ def _columns(name: str, counts: Counts) -> csr_array:
     misnumbered = match is not None and (kind in _NUMBERED) != (match["n"] is not None)
     if match is None or misnumbered or (match["cell"] and kind in _PLAIN):
         raise DesignError(
-            f"dictionary {name!r} is unknown; use class, cluster:C, rank:M, log-prior, line, one, "
-            "cell, cell-cluster:C, cell-rank:M, cell-log-prior, cell-line or auto"
+            f"dictionary {name!r} is unknown; use class, group, cluster:C, rank:M, log-prior, "
+            "line, one, cell, cell-cluster:C, cell-rank:M, cell-log-prior, cell-line or auto"
         )
+    if kind == "group":
+        return csr_array(kron(np.ones((counts.n_classes, 1)), eye_array(counts.n_groups)))
     by_cell = bool(match["cell"]) or kind == "cell"
     sizes = counts.values.ravel() if by_cell else counts.per_class
     number = int(match["n"] or 0)

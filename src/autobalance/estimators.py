@@ -256,7 +256,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         X
             Features, shape (N, D), dense, finite.
         y
-            Labels, shape (N,).
+            Labels, shape (N,). Several labels per example are fitted one by one, by scikit-learn's
+            ``MultiOutputClassifier``.
         sensitive_features
             The groups that group objectives speak about, one or several columns of N rows; missing
             values are a group of their own. Never needed to predict.
@@ -271,6 +272,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         DataError, ObjectiveError, DesignError
             If the data, the objective or the start do not go together; the message says how.
         """
+        _refuse_several_labels(y)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         weight = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64), np.float64)
@@ -431,3 +433,14 @@ def _seed(random_state: Any) -> int | None:
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     """A single text counts as a sequence of one."""
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _refuse_several_labels(y: Any) -> None:
+    """Name what fits labels one by one."""
+    shape: tuple[int, ...] = (y if hasattr(y, "shape") else np.asarray(y, dtype=object)).shape
+    if len(shape) == 2 and shape[1] > 1:
+        raise DataError(
+            f"y has shape {tuple(shape)}, {shape[1]} labels per example; fit one classifier for "
+            "each with sklearn.multioutput.MultiOutputClassifier(AutoBalanceClassifier(...)), or "
+            "train a network with OnlineSearch and ParametricBinaryCrossEntropy"
+        )

@@ -152,6 +152,11 @@ class Objective:
             raise ObjectiveError(f"empty_cells is {empty_cells!r}; use 'error' or 'drop'")
         names = [name for name, _ in self.terms]
         for name in names:
+            if name in _DIFFERENCES and counts.multilabel:
+                raise ObjectiveError(
+                    f"objective {name!r} would compare labels with one another; choose "
+                    "group-balanced, the mean over labels and outcomes, or worst-group"
+                )
             if name in _DIFFERENCES and counts.n_groups < 2:
                 raise ObjectiveError(
                     f"objective {name!r} compares groups but the data has "

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from sklearn.metrics import make_scorer
 
 from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.labels import Label, as_label
+from autobalance.multilabel import label_counts, label_errors
 from autobalance.objectives import Objective
 from autobalance.sensitive import encode_sensitive
 
@@ -30,7 +32,9 @@ def objective_error(
     Parameters
     ----------
     y_true, y_pred
-        True and predicted labels, shape (N,).
+        True and predicted labels, shape (N,); or 0 and 1 for each of L labels, (N, L), NaN where
+        the true one is missing. The labels are then groups:
+        :mod:`autobalance.multilabel` says what the objectives mean.
     objective
         A name or a sum, see :mod:`autobalance.objectives`.
     sensitive_features
@@ -48,13 +52,15 @@ def objective_error(
         If lengths differ or weights are negative.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    if y_true.shape != y_pred.shape or y_true.ndim != 1:
+    if y_true.shape != y_pred.shape or y_true.ndim not in (1, 2):
         raise DataError(f"y_true has shape {y_true.shape} but y_pred {y_pred.shape}")
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
-    if weight.shape != y_true.shape or (weight < 0).any() or not weight.any():
+    if weight.shape != y_true.shape[:1] or (weight < 0).any() or not weight.any():
         raise DataError(
             f"sample_weight needs {len(y_true)} values, none negative and some positive"
         )
+    if y_true.ndim == 2:
+        return _error_of_labels(y_true, y_pred, objective, sensitive_features, weight)
     classes, y = np.unique(y_true[weight > 0], return_inverse=True)
     groups = None
     if sensitive_features is not None:
@@ -74,6 +80,18 @@ def objective_error(
         errors = totals / counts.values
     bound = Objective.parse(objective, positive_class).bind(counts, "drop")
     return bound.error(errors, counts.frequencies)
+
+
+def _error_of_labels(
+    y_true: ndarray, y_pred: ndarray, objective: str, sensitive: Any, weight: ndarray
+) -> float:
+    if not np.isin(y_pred, (0, 1)).all():
+        raise DataError("y_pred holds something else than 0 and 1; give decisions, such as z > 0")
+    groups = None if sensitive is None else encode_sensitive(sensitive, len(y_true))
+    g, names = (None, None) if groups is None else groups
+    counts = label_counts(y_true, None, g, names, weight)
+    errors = label_errors(y_pred, y_true, g, 1 if names is None else len(names), weight)
+    return Objective.parse(objective).bind(counts, "drop").error(errors, counts.frequencies)
 
 
 def objective_scorer(objective: str, positive_class: Label = None) -> Any:

@@ -53,6 +53,7 @@ _BOUNDS = {"weight": 5.0, "emphasis": 5.0, "additive": 8.0, "multiplicative": 1.
 _SLOPE_BOUND = 3.0
 # values by class followed the noise of the held-out examples
 _ONE_SLOPE = "one slope joins all losses consistent for the balanced error"
+_ONE_LOGIT = "one δ for both classes, which share a logit"
 _POLICY_LINE = "the policy follows a line along log frequency"
 
 
@@ -99,6 +100,7 @@ class SearchSpace:
         parametrisation: str = "exp",
         held_out_share: float = 1.0,
         examples: Float[ndarray, "K G"] | None = None,
+        one_logit: bool = False,
     ) -> SearchSpace:
         """Make a search space around ``start``.
 
@@ -113,13 +115,17 @@ class SearchSpace:
         dictionary
             A name from :mod:`autobalance.dictionary`, one per parameter, or ``"auto"``: for
             emphasis one slope along log π, for a policy a line along it, for the others the finest
-            that the held-out examples can carry.
+            that the held-out examples can carry (but see ``one_logit``).
         parametrisation
             ``"exp"`` (default, can start at plain cross-entropy) or ``"sigmoid"`` (the paper's).
         held_out_share
             Share of the examples that validate at some point, for ``"auto"``.
         examples
             Examples per cell, for ``"auto"``, where the counts of the start are sums of weights.
+        one_logit
+            Whether one logit decides between the two classes, as in
+            :class:`~autobalance.losses.binary.ParametricBinaryCrossEntropy`. Only one of their δ
+            acts then, so ``"auto"`` gives both the same.
 
         Raises
         ------
@@ -162,12 +168,16 @@ class SearchSpace:
         missing = [name for name in kinds if name not in names]
         if missing:
             raise DesignError(f"no dictionary is named for {missing[0]!r}; name one, or 'auto'")
-        vectors = len([name for name in of_loss if name != "emphasis"])
+        others = {"emphasis", "multiplicative"} if one_logit else {"emphasis"}
+        vectors = len(set(of_loss) - others)
         finest = choose_dictionary(start.counts, vectors, held_out_share, examples)
         automatic = dict.fromkeys(kinds, finest) | {
             "emphasis": _along_frequency(start.counts, "log-prior", _ONE_SLOPE),
             **dict.fromkeys(of_policy, _along_frequency(start.counts, "line", _POLICY_LINE)),
         }
+        if one_logit:
+            group = make_dictionary("group", start.counts)
+            automatic["multiplicative"] = replace(group, reason=_ONE_LOGIT)
         dictionaries = {
             name: automatic[name]
             if names[name] == "auto"

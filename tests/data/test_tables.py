@@ -29,6 +29,7 @@ def embeddings(tmp_path: Path) -> Path:
         y=np.array([0, 1, 0, 1]),
         place=np.array([b"land", b"water", b"land", b"land"]),
         short=np.array([1, 2]),
+        labels=np.eye(4, 2),
         source=np.array("somewhere"),
         pickled=np.array([None, {}, 1, 2], dtype=object),
         complex=np.ones(4, dtype=np.complex128),
@@ -185,7 +186,7 @@ def test_parquet_keeps_types_and_expands_vectors(tmp_path):
     assert table.vectors["emb"].dtype == np.float32
     np.testing.assert_array_equal(table.vectors["emb"], [[1, 2]] * 3)
     assert list(table.frame.index) == [0, 1, 2]
-    with pytest.raises(DataError, match=r"column 'emb' of .* holds a vector in each row"):
+    with pytest.raises(DataError, match=r"column 'emb' of .* holds a vector .* labels one by one"):
         table.column("emb")
 
 
@@ -215,6 +216,7 @@ def test_npz(embeddings):
         ("features", ["target"], "no array 'target'; it holds 'features', 'y'"),
         ("y", [], r"array 'y' of .* has shape \(4,\) and holds int64; the features must be"),
         ("features", ["short"], r"array 'short' of .* has shape \(2,\) but 'features' has 4 rows"),
+        ("features", ["labels"], r"'labels' of .* has shape \(4, 2\) .* to fit one by one"),
         ("features", ["source"], r"array 'source' of .* has shape \(\) but"),
         ("features", ["pickled"], "Object arrays cannot be loaded"),
         ("features", ["complex"], "array 'complex' of .* holds complex128 values"),

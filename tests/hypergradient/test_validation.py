@@ -302,12 +302,21 @@ def test_a_model_without_trainable_parameters_is_refused(examples):
         inspect_model(mlp().requires_grad_(False), examples)
 
 
-@pytest.mark.parametrize(
-    "last", [nn.Flatten(0), nn.Unflatten(1, (CLASSES, 1)), nn.LSTM(CLASSES, CLASSES)]
-)
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean()
+
+
+@pytest.mark.parametrize("last", [Mean(), nn.LSTM(CLASSES, CLASSES)])
 def test_an_output_without_logits_is_refused(last, examples):
     with pytest.raises(SearchError, match="must return logits"):
         inspect_model(nn.Sequential(mlp(), last), examples)
+
+
+@pytest.mark.parametrize("last", [nn.Flatten(0), nn.Unflatten(1, (CLASSES, 1))])
+def test_logits_may_have_any_shape(last, examples):
+    """One for each example, or for each of its dense outputs."""
+    assert inspect_model(nn.Sequential(mlp(), last), examples) == []
 
 
 def test_logits_that_depend_on_no_parameter_are_refused(examples):

@@ -432,9 +432,9 @@ def test_label_smoothing_is_a_soft_target():
     assert not np.allclose(smooth, plain, rtol=0.05)
 
 
-def test_dense_outputs_are_refused():
+def test_dense_outputs_need_dense_targets():
     model = nn.Sequential(nn.Unflatten(1, (1, WIDTH)), nn.Conv1d(1, K, 1).double())
-    with pytest.raises(SearchError, match="logits"):
+    with pytest.raises(DataError, match=r"give class indices of shape \(60, 4\)"):
         a_search(model).step(X[SHOWN], Y[SHOWN])
 
 

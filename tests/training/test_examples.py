@@ -157,6 +157,7 @@ class Stream(IterableDataset):
         (({"a": X, "b": 1}, Y), "there are 4 targets but inputs of shape ()"),
         ((X, Y, Y[:3]), "there are 4 targets but 3 groups; give one group"),
         ((X, torch.eye(4)), "the targets have shape (4, 4); give the label of one class"),
+        ((X, torch.eye(4)), "search beside a loop of your own with OnlineSearch and ParametricBin"),
         ((X, "abcd"), "the targets have shape (); give"),
         ((X, Y, torch.zeros(4, 2, 2)), "the groups have shape (4, 2, 2); give one label, or"),
         ((X, [1.0, float("inf"), 0.0, 0.0]), "inf is not a label; replace infinite"),

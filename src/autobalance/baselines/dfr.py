@@ -38,14 +38,15 @@ def dfr(
 
     Kirichenko, Izmailov and Wilson, "Last layer re-training is sufficient for robustness to
     spurious correlations", ICLR 2023: DFR on the training data. From each of ``draws`` random
-    subsets S, which hold as many examples of every (class, group) cell as there are of the rarest, ::
+    subsets S, which hold as many examples of every (class, group) cell as there are of the rarest::
 
         θ_S = argmin mean_{i∈S} cross-entropy_i + λ ‖θ‖₁,
 
     on features of variance 1, and the head is the mean of the θ_S. As in the authors' code the
     solver is liblinear for two classes, which penalises the intercept like a coefficient; for more
     classes it is SAGA on the multinomial cross-entropy. λ, which is 1/(C n) in scikit-learn's
-    terms for n examples in S, is tuned; it multiplies the mean loss, so its value carries over from the folds.
+    terms for n examples in S, is tuned; it multiplies the mean loss, so its value carries over from
+    the folds.
 
     Parameters
     ----------

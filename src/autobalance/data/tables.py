@@ -86,7 +86,8 @@ class Table:
             if name in self.vectors:
                 raise DataError(
                     f"column {name!r} of {self.source} holds a vector in each row; "
-                    "choose a column of single values"
+                    "choose a column of single values, and fit several labels one by one, each "
+                    "from a column of its own"
                 )
         return self.frame[list(names)]
 
@@ -281,7 +282,8 @@ def _read_npz(
         if array.shape != matrix.shape[:1]:
             raise DataError(
                 f"array {key!r} of {path} has shape {array.shape} but {features!r} has "
-                f"{amount(len(matrix), 'row')}; give one value per row"
+                f"{amount(len(matrix), 'row')}; give one value per row, and several labels as "
+                "arrays of their own, to fit one by one"
             )
     frame = pd.DataFrame(arrays, index=pd.RangeIndex(len(matrix)))
     return Table(str(path), frame, {features: matrix})

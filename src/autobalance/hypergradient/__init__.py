@@ -1,6 +1,7 @@
 """Hypergradients: how the trained parameters, and so the objective, answer to the loss."""
 
 from autobalance.hypergradient.damped_cg import CG
+from autobalance.hypergradient.decisions import LossOfDecisions
 from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
 from autobalance.hypergradient.gauss_newton import GaussNewton
 from autobalance.hypergradient.hessian import Hessian
@@ -22,6 +23,7 @@ __all__ = [
     "Hessian",
     "Hypergradient",
     "LogitLoss",
+    "LossOfDecisions",
     "Neumann",
     "OneStep",
     "ParametricLoss",

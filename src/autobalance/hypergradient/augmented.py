@@ -55,7 +55,7 @@ class AlongDirection:
         leaf = logits.detach().requires_grad_()
         (slope,) = torch.autograd.grad(self.loss.value(leaf, batch), leaf)
         moved = self.tangent(self.network, batch.inputs, self.direction, draw)
-        return self._share(draw) * (slope * moved).sum(1)
+        return self._share(draw) * (slope * moved).reshape(len(slope), -1).sum(1)
 
     def by_inputs(self, batch: Batch, draw: int = 0) -> Tensor:
         """The gradient c = ∇_x̃ h, of the shape of the inputs.

@@ -37,7 +37,7 @@ from autobalance.hypergradient.tangent import ForwardMode, Tangent
 from autobalance.hypergradient.wrappers import ranks_of
 from autobalance.ranks import ALONE, Ranks
 
-BatchObjective = Callable[[Float[Tensor, "M K"], Sequence[Batch]], Float[Tensor, ""]]
+BatchObjective = Callable[[Float[Tensor, "M *outputs"], Sequence[Batch]], Float[Tensor, ""]]
 """From the logits of the held-out batches, one after the other, to the objective."""
 
 
@@ -235,10 +235,10 @@ def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
 
 def _at_logits(
     objective: BatchObjective,
-    logits: Float[Tensor, "M K"],
+    logits: Float[Tensor, "M *outputs"],
     batches: Sequence[Batch],
     ranks: Ranks,
-) -> tuple[float, Float[Tensor, "M K"]]:
+) -> tuple[float, Float[Tensor, "M *outputs"]]:
     """The objective of all ranks' examples, and its gradient in the logits of this one's."""
     own = slice(None)
     if ranks.size > 1:

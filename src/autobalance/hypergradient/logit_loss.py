@@ -24,25 +24,23 @@ from autobalance.batches import Batch
 from autobalance.hypergradient.mixed import mixed_products
 from autobalance.losses.parametric import adjusted_cross_entropy
 
+Outputs = Float[Tensor, "B *outputs"]
+"""Logits of a batch as its network returns them: (B, K), (B, L) of L labels, (B, K, d1, ...)."""
 LossFunction = Callable[[Tensor, Batch], Tensor]
-"""From logits (B, K) and their batch to the mean loss, differentiable."""
+"""From logits and their batch to the mean loss, differentiable."""
 
 
 @runtime_checkable
 class LogitLoss(Protocol):
     """A training loss with parameters α, seen from the logits."""
 
-    def value(self, logits: Float[Tensor, "B K"], batch: Batch) -> Float[Tensor, ""]:
+    def value(self, logits: Outputs, batch: Batch) -> Float[Tensor, ""]:
         """The batch's mean loss L, differentiable in the logits."""
 
-    def curvature(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> Float[Tensor, "B K"]:
+    def curvature(self, logits: Outputs, batch: Batch, tangents: Outputs) -> Outputs:
         """W u."""
 
-    def mixed(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> tuple[Tensor, ...]:
+    def mixed(self, logits: Outputs, batch: Batch, tangents: Outputs) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩, one tensor for each tensor in α."""
 
 
@@ -61,17 +59,13 @@ class AutogradLoss:
         self.value = function
         self.alpha = tuple(alpha)
 
-    def _slope(
-        self, logits: Float[Tensor, "B K"], batch: Batch
-    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+    def _slope(self, logits: Outputs, batch: Batch) -> tuple[Outputs, Outputs]:
         """Logits of their own, and the gradient there with its graph."""
         leaf = logits.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self.value(leaf, batch), leaf, create_graph=True)
         return leaf, gradient
 
-    def curvature(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> Float[Tensor, "B K"]:
+    def curvature(self, logits: Outputs, batch: Batch, tangents: Outputs) -> Outputs:
         """W u by differentiating ⟨∂L/∂z, u⟩ once more."""
         leaf, gradient = self._slope(logits, batch)
         (product,) = torch.autograd.grad(
@@ -79,9 +73,7 @@ class AutogradLoss:
         )
         return product
 
-    def mixed(
-        self, logits: Float[Tensor, "B K"], batch: Batch, tangents: Float[Tensor, "B K"]
-    ) -> tuple[Tensor, ...]:
+    def mixed(self, logits: Outputs, batch: Batch, tangents: Outputs) -> tuple[Tensor, ...]:
         """∂_α ⟨∂L/∂z, u⟩; 0 for what the loss does not use."""
         _, gradient = self._slope(logits, batch)
         return torch.autograd.grad(
@@ -139,5 +131,5 @@ class ParametricLoss:
             weight,
             additive,
             multiplicative,
-            logits.new_full((1, len(logits)), 1 / len(logits)),
+            logits.new_full((1, len(logits)), 1 / max(1, len(logits))),
         )

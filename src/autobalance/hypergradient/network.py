@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from autobalance.batches import Inputs, logits_of, map_tensors, model_arguments
+from autobalance.batches import Inputs, map_tensors, model_arguments, outputs_of
 from autobalance.errors import SearchError
 from autobalance.hypergradient.wrappers import unwrap
 
@@ -104,13 +104,13 @@ class Network:
         inputs: Inputs,
         parameters: Sequence[Tensor],
         draw: int = 0,
-    ) -> Float[Tensor, "B K"]:
+    ) -> Float[Tensor, "B *outputs"]:
         """Logits at ``parameters``, one tensor each; a ``draw`` has one dropout mask throughout."""
         state = self._state(parameters)
         self._seed(self.seed + draw)  # some models draw in evaluation mode, too
         positional, named = model_arguments(map_tensors(_widened, inputs))
         output = functional_call(self.module, state, positional, named, tie_weights=False)
-        return logits_of(output)
+        return outputs_of(output)
 
     def _seed(self, seed: int) -> None:
         """Only streams that are put back: ``torch.manual_seed`` would also seed other devices."""

@@ -23,7 +23,7 @@ class Tangent(Protocol):
 
     def __call__(
         self, network: Network, inputs: Inputs, direction: Float[Tensor, "P"], draw: int = 0
-    ) -> Float[Tensor, "B K"]:
+    ) -> Float[Tensor, "B *outputs"]:
         """J_z(θ) p."""
 
 
@@ -35,7 +35,7 @@ class ForwardMode:
 
     def __call__(
         self, network: Network, inputs: Inputs, direction: Float[Tensor, "P"], draw: int = 0
-    ) -> Float[Tensor, "B K"]:
+    ) -> Float[Tensor, "B *outputs"]:
         """J_z(θ) p by ``torch.func.jvp``."""
         theta = tuple(leaf.detach() for leaf in network.leaves())
         along = tuple(network.split(direction))
@@ -65,7 +65,7 @@ class FiniteDifference:
 
     def __call__(
         self, network: Network, inputs: Inputs, direction: Float[Tensor, "P"], draw: int = 0
-    ) -> Float[Tensor, "B K"]:
+    ) -> Float[Tensor, "B *outputs"]:
         """J_z(θ) p by two forward passes, with one dropout mask for both."""
         theta = network.theta
         step = torch.finfo(theta.dtype).eps ** (1 / 3) / 5 if self.step is None else self.step

@@ -66,7 +66,7 @@ def try_model(module: nn.Module, inputs: Inputs) -> Outcome:
     Raises
     ------
     SearchError
-        If the output holds no logits (N, K), or they depend on no trainable parameter.
+        If the output holds no logits, or they depend on no trainable parameter.
     """
     network = Network(module)
     with network.undisturbed():
@@ -172,7 +172,7 @@ class _Trial:
         self._random = torch.Generator(network.device)
         self._random.manual_seed(0)
 
-    def logits(self) -> Float[Tensor, "N K"]:
+    def logits(self) -> Float[Tensor, "N *outputs"]:
         """The logits with their graph."""
         try:
             logits = self.network.logits(self._inputs, self._leaves)
@@ -185,19 +185,21 @@ class _Trial:
             )
         return logits
 
-    def gradient(self, logits: Float[Tensor, "N K"]) -> list[Tensor | None]:
+    def gradient(self, logits: Float[Tensor, "N *outputs"]) -> list[Tensor | None]:
         """The gradient of the logits' mean square, one part for each parameter."""
         return _slopes(_mean_square([logits]), self._leaves)
 
-    def forward_mode(self, logits: Float[Tensor, "N K"]) -> None:
+    def forward_mode(self, logits: Float[Tensor, "N *outputs"]) -> None:
         """J p in forward mode, against Jᵀ c."""
         self._tangent(ForwardMode(), logits, _TOLERANCE)
 
-    def finite_difference(self, logits: Float[Tensor, "N K"]) -> None:
+    def finite_difference(self, logits: Float[Tensor, "N *outputs"]) -> None:
         """J p by a finite difference, against Jᵀ c."""
         self._tangent(FiniteDifference(), logits, _ROUGH_TOLERANCE)
 
-    def _tangent(self, tangent: Tangent, logits: Float[Tensor, "N K"], tolerance: float) -> None:
+    def _tangent(
+        self, tangent: Tangent, logits: Float[Tensor, "N *outputs"], tolerance: float
+    ) -> None:
         p = self._draw(self.network.theta)
         moved = tangent(self.network, self._inputs, p)
         probes = [self._draw(logits) for _ in range(_PROBES)]
@@ -236,7 +238,7 @@ class _Trial:
 
 
 def _forward_failure(
-    trial: _Trial, steps: Sequence[_Step], logits: Float[Tensor, "N K"]
+    trial: _Trial, steps: Sequence[_Step], logits: Float[Tensor, "N *outputs"]
 ) -> list[Failure]:
     """Forward mode fails within a layer, or its result is wrong, which shows only at the end.
 

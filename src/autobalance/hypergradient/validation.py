@@ -138,7 +138,7 @@ def inspect_model(model: nn.Module, inputs: Inputs) -> list[Finding]:
     Raises
     ------
     SearchError
-        If no parameter is trainable, none reaches the logits, or the output has no logits (N, K).
+        If no parameter is trainable, none reaches the logits, or the output has no logits.
     """
     inner = unwrap(model)
     sharded = _sharded(inner)

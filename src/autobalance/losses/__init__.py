@@ -1,5 +1,9 @@
 """The parametric cross-entropy and the known losses that are points of it."""
 
+from autobalance.losses.binary import (
+    ParametricBinaryCrossEntropy,
+    adjusted_binary_cross_entropy,
+)
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.losses.presets import (
     PRESETS,
@@ -19,7 +23,9 @@ from autobalance.losses.presets import (
 
 __all__ = [
     "PRESETS",
+    "ParametricBinaryCrossEntropy",
     "ParametricCrossEntropy",
+    "adjusted_binary_cross_entropy",
     "adjusted_cross_entropy",
     "balanced_softmax",
     "cdt",

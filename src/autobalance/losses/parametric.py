@@ -11,12 +11,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Integer, Shaped
 from torch import Tensor, nn
 
+from autobalance.batches import Batch
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
 from autobalance.losses._checks import (
     Reduction,
     check_inputs,
     check_options,
+    check_per_example,
+    check_targets,
     check_values,
     explain_codes,
 )
@@ -27,7 +30,8 @@ Logits = Float[Tensor, "N K *dense"]
 Indices = Integer[Tensor, "N *dense"]
 PerExample = Shaped[Tensor, " N"] | Shaped[Tensor, "N *dense"]
 
-_ABSENT = -1e30  # stands for -inf: exp(-1e30) is 0, and sums and products with it stay finite
+ABSENT = -1e30
+"""Stands for -inf: exp(-1e30) is 0, and sums and products with it stay finite."""
 
 
 def adjusted_cross_entropy(
@@ -173,7 +177,17 @@ class ParametricCrossEntropy(nn.Module):
 
     @classmethod
     def from_design(cls, design: LossDesign, **options: Any) -> ParametricCrossEntropy:
-        """Build the loss that a design describes; ``options`` are the keyword arguments above."""
+        """Build the loss that a design describes; ``options`` are the keyword arguments above.
+
+        Raises
+        ------
+        DesignError
+            If it was made for the labels of a multi-label problem, which have one logit each.
+        """
+        if design.counts.multilabel:
+            raise DesignError(
+                "the design is for labels of one logit each; use ParametricBinaryCrossEntropy"
+            )
         loss = cls(design.weight, design.additive, design.multiplicative, **options)
         loss.design = design
         return loss
@@ -223,6 +237,33 @@ class ParametricCrossEntropy(nn.Module):
             label_smoothing=self.label_smoothing,
         )
 
+    def decisions(self, logits: Logits, batch: Batch) -> tuple[Float[Tensor, "M K"], Batch]:
+        """Every target as an example of its own, with its logits: dense outputs one by one.
+
+        Targets to ignore are left out. Inputs are not kept.
+
+        Raises
+        ------
+        DataError
+            If logits, targets and groups do not fit each other.
+        """
+        check_targets(logits, batch.targets, self.weight.shape[0])
+        rows, target, group = logits, batch.targets, batch.groups
+        soft = target.is_floating_point()
+        if logits.ndim > 2:
+            check_per_example("group", group, logits)
+            rows = _outputs_as_rows(logits)
+            if group is not None:
+                shape = logits[:, 0].shape
+                group = _to_dims(group, len(shape)).expand(shape).reshape(-1)
+            target = _outputs_as_rows(target) if soft else target.reshape(-1)
+        if not soft:
+            kept = target.long() != self.ignore_index
+            if not bool(kept.all()):
+                rows, target = rows[kept], target[kept]
+                group = None if group is None else group[kept]
+        return rows, Batch(None, target, group)
+
     def extra_repr(self) -> str:
         """Sizes and options, for ``print``."""
         n_classes, n_groups = self.weight.shape
@@ -248,7 +289,7 @@ def _reduced_loss(
     n_dims, n_classes = logits.ndim, logits.shape[1]
     w = _of_examples(weight, group, n_dims)
     # -inf itself would make the derivative in δ the product 0 · inf
-    z = logits.to(dtype).clamp(min=_ABSENT)
+    z = logits.to(dtype).clamp(min=ABSENT)
     adjusted = _of_examples(multiplicative, group, n_dims) * z
     log_p = F.log_softmax(adjusted + _of_examples(additive, group, n_dims), dim=1)
 
@@ -283,6 +324,10 @@ def _of_examples(
     # F.embedding, unlike indexing, does not read a negative code from the end
     rows = values.T if group is None else F.embedding(group.long(), values.T).movedim(-1, 1)
     return _to_dims(rows, n_dims)
+
+
+def _outputs_as_rows(values: Logits) -> Float[Tensor, "M K"]:
+    return values.movedim(1, -1).reshape(-1, values.shape[1])
 
 
 def _to_dims(values: Shaped[Tensor, "..."], n_dims: int) -> Shaped[Tensor, "..."]:

@@ -28,13 +28,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Shaped
 from torch import Tensor, nn
 
 from autobalance.augmentation.module import PolicyAugmentation
 from autobalance.batches import Batch, Inputs, as_batch, map_tensors
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError, SearchError
+from autobalance.hypergradient.decisions import LossOfDecisions
 from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradient
 from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
@@ -42,6 +43,7 @@ from autobalance.hypergradient.network import Network
 from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 from autobalance.hypergradient.validation import check_model
 from autobalance.hypergradient.wrappers import ranks_of, unwrap
+from autobalance.losses.binary import ParametricBinaryCrossEntropy
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.ranks import Ranks
@@ -74,7 +76,9 @@ class OnlineSearch:
         The network that is being trained, in its ``DistributedDataParallel`` if it has one.
     loss
         What it is trained with, made by :meth:`ParametricCrossEntropy.from_design`: its values are
-        where the search starts, and the search overwrites them.
+        where the search starts, and the search overwrites them. For a network of one logit per
+        decision, binary or of many labels, a
+        :class:`~autobalance.losses.binary.ParametricBinaryCrossEntropy`.
     objective
         What should be small on held-out examples, such as ``"balanced"``.
     held_out
@@ -153,7 +157,12 @@ class OnlineSearch:
         decay = loss.design.ridge or RIDGE_FLOOR if self._decay is None else self._decay.largest
         start = replace(loss.design, ridge=decay)
         self.space = SearchSpace.build(
-            start, parameters, dictionary, parametrisation, held_out_share
+            start,
+            parameters,
+            dictionary,
+            parametrisation,
+            held_out_share,
+            one_logit=isinstance(loss, ParametricBinaryCrossEntropy),
         )
         self.held_out = held_out
         self._stream: Iterator[Any] = iter(())
@@ -177,8 +186,8 @@ class OnlineSearch:
     def step(
         self,
         inputs: Inputs,
-        targets: Integer[Tensor, "B"] | Float[Tensor, "B K"],
-        groups: Integer[Tensor, "B"] | None = None,
+        targets: Shaped[Tensor, "B *outputs"],
+        groups: Integer[Tensor, "B *dense"] | None = None,
     ) -> AlphaStep | None:
         """Take note of a training batch, after the optimizer's step; move the loss if it is time.
 
@@ -188,8 +197,9 @@ class OnlineSearch:
             What the model was called with: a tensor, a tuple of its arguments, or a mapping; before
             the policy, if one augments, for which the search draws on its own.
         targets, groups
-            What the loss was called with; ``targets`` may be soft. Weights of examples are not
-            known here: with a ``sample_weight``, this would search for another loss.
+            What the loss was called with; ``targets`` may be soft, dense, or of many labels.
+            Weights of examples are not known here: with a ``sample_weight``, this would search for
+            another loss.
 
         Returns
         -------
@@ -205,6 +215,11 @@ class OnlineSearch:
         DataError
             If the held-out loader yields nothing, or something else than labelled examples.
         """
+        if self.augmentation is not None and targets.ndim > 1:
+            raise DataError(
+                f"a policy augments an example by its class, but the targets have shape "
+                f"{tuple(targets.shape)}; search the loss without a policy"
+            )
         self.note(inputs, targets, groups)
         self.iteration += 1
         since = self.iteration - self.settings.warm_up
@@ -228,8 +243,8 @@ class OnlineSearch:
     def note(
         self,
         inputs: Inputs,
-        targets: Integer[Tensor, "B"] | Float[Tensor, "B K"],
-        groups: Integer[Tensor, "B"] | None = None,
+        targets: Shaped[Tensor, "B *outputs"],
+        groups: Integer[Tensor, "B *dense"] | None = None,
     ) -> None:
         """Take note of a training batch whose gradient is still accumulating.
 
@@ -314,8 +329,8 @@ class OnlineSearch:
         term = self._policy_term()
         return hypergradient(
             self.model,
-            self._logit_loss(),
-            self.objective,
+            LossOfDecisions(self._logit_loss(), self.loss.decisions),
+            self._held_out_objective,
             list(self._recent) if term is None else term.batches,
             held_out,
             solver=settings.solver,
@@ -340,14 +355,10 @@ class OnlineSearch:
         return PolicyTerm(self.augmentation, self._recent, self._draws, temperature, searched)
 
     def _logit_loss(self) -> LogitLoss:
-        """The training loss seen from the logits; closed forms where it is the plain family."""
+        """The training loss of a decision; closed forms where it is the plain family."""
         loss = self.loss
         values = [loss.multiplying, loss.additive, loss.multiplicative]
-        labelled = all(
-            not batch.targets.is_floating_point()
-            and not bool((batch.targets == loss.ignore_index).any())
-            for batch in self._recent
-        )
+        labelled = not any(batch.targets.is_floating_point() for batch in self._recent)
         if labelled and not loss.label_smoothing:
             return ParametricLoss(*values)
         values = [value.clone().requires_grad_() for value in values]
@@ -357,11 +368,18 @@ class OnlineSearch:
                 batch.targets,
                 *values,
                 group=batch.groups,
-                ignore_index=loss.ignore_index,
                 label_smoothing=loss.label_smoothing,
             ),
             values,
         )
+
+    def _held_out_objective(
+        self, logits: Float[Tensor, "M *outputs"], batches: Sequence[Batch]
+    ) -> Float[Tensor, ""]:
+        """The objective of the decisions that held-out logits make."""
+        parts = torch.split(logits, [len(batch.targets) for batch in batches])
+        decided = [self.loss.decisions(*each) for each in zip(parts, batches, strict=True)]
+        return self.objective(torch.cat([rows for rows, _ in decided]), [b for _, b in decided])
 
     def _write(self) -> None:
         """Put the values at α into the loss, and the weight decay into the model's optimizer."""

@@ -96,7 +96,9 @@ class Examples:
         table = _as_table(targets)
         if table.ndim != 1:
             raise DataError(
-                f"the targets have shape {table.shape}; give the label of one class per example"
+                f"the targets have shape {table.shape}; give the label of one class per example, "
+                "or, where each has several labels, search beside a loop of your own with "
+                "OnlineSearch and ParametricBinaryCrossEntropy"
             )
         y = encode_sensitive(table, len(table))
         if groups is None:
