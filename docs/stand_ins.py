@@ -93,3 +93,16 @@ def make_model() -> nn.Module:
 def loader_of(*tensors: Tensor) -> DataLoader[tuple[Tensor, ...]]:
     """Shuffled batches."""
     return DataLoader(TensorDataset(*tensors), 32, shuffle=True)
+
+
+def small_images_model() -> nn.Module:
+    """A network for :func:`some_images`, which are bytes."""
+    return nn.Sequential(AsFloats(), nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+
+
+class AsFloats(nn.Module):
+    """From bytes to numbers around 0."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shift and scale."""
+        return images.float() / 128 - 1
