@@ -45,6 +45,7 @@ autodoc_mock_imports = ["timm", "torchvision", "smac"]
 # Every reference has to resolve. What other libraries define is named in signatures, where no site
 # of theirs is looked up: a build needs no network.
 nitpicky = True
+suppress_warnings = ["ref.python"]  # a short name in a type that two modules have
 _TYPE_VARIABLES = (
     r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T)"
 )

@@ -27,14 +27,14 @@ LOGGED_AS = "autobalance"
 
 
 class SearchBeside:
-    """An :class:`~autobalance.OnlineSearch` that begins when training does.
+    """An :class:`~autobalance.search.online.OnlineSearch` that begins when training does.
 
     Parameters
     ----------
     objective
         What should be small on held-out examples.
     options
-        Further keyword arguments of :class:`~autobalance.OnlineSearch`.
+        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`.
     """
 
     search: OnlineSearch | None = None
