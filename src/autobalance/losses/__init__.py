@@ -2,10 +2,13 @@
 
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.losses.presets import (
+    COST_PRESETS,
     PRESETS,
     balanced_softmax,
     cdt,
     class_balanced,
+    cost_adjustment,
+    cost_weighted,
     cross_entropy,
     group_balanced,
     group_la,
@@ -18,12 +21,15 @@ from autobalance.losses.presets import (
 )
 
 __all__ = [
+    "COST_PRESETS",
     "PRESETS",
     "ParametricCrossEntropy",
     "adjusted_cross_entropy",
     "balanced_softmax",
     "cdt",
     "class_balanced",
+    "cost_adjustment",
+    "cost_weighted",
     "cross_entropy",
     "group_balanced",
     "group_la",
