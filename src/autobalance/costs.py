@@ -220,14 +220,13 @@ def _named(
 ) -> Costs:
     """Costs from a table with names on both sides, whose columns may be in another order."""
     rows, columns = [[label_text(label) for label in axis] for axis in (true, decided)]
-    for axis, names, others in (("row", rows, columns), ("column", columns, rows)):
-        for name in names:
-            if names.count(name) > 1 or name not in others:
-                problem = "twice" if names.count(name) > 1 else "on one side only"
-                raise ObjectiveError(
-                    f"the costs name class {name!r} {problem} (as a {axis}); name every class "
-                    "once as a row and once as a column"
-                )
+    for name in (*rows, *columns):
+        times = rows.count(name), columns.count(name)
+        if times != (1, 1):
+            raise ObjectiveError(
+                f"the costs name class {name!r} {times[0]} times as a row and {times[1]} times as "
+                "a column; name every class once as each"
+            )
     return Costs(true, _rows(values[:, [columns.index(name) for name in rows]]))
 
 

@@ -13,6 +13,9 @@ from autobalance.space import SearchSpace
 OURS = "AutoBalance"
 BASELINE = "Cross-entropy"
 TUNED_BIAS = "Tuned post-hoc bias"
+LEAST_COST = "Least expected cost"
+DECISION_RULE = "decision rule"
+"""Kind of what is shown beside the contenders but cannot be kept, where logits decide."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autobalance.bootstrap import Estimate
-from autobalance.contest.contenders import BASELINE, OURS
+from autobalance.contest.contenders import BASELINE, DECISION_RULE, OURS
 from autobalance.contest.verdict import OUTER_FOLDS, Verdict
 from autobalance.objectives import Objective
 from autobalance.report.scale import Scale, scale_of
@@ -43,6 +43,7 @@ def verdict_entry(
     by_name = {method["name"]: method for method in methods}
     sentences = [
         _without_verdict(note, basis) if reached is None else _evidence(reached, objective),
+        "" if reached is None else _without_a_loss(reached, scale_of(objective)),
         _on_test(reached, by_name, examples, scale_of(objective)) if basis == TEST_SPLIT else "",
         "" if kept_start is None else _start_kept(kept_start, ridge_tuned),
     ]
@@ -137,6 +138,18 @@ def _without_verdict(note: str, basis: str) -> str:
     return f"{sentence} The figures come from the folds that chose the loss and flatter it."
 
 
+def _without_a_loss(reached: Verdict, scale: Scale) -> str:
+    """What the decision rule would do, which nothing here can be kept as."""
+    rules = [each for each in reached.standings if each.kind == DECISION_RULE]
+    if not rules or rules[0].minus_best is None:
+        return ""
+    return (
+        "Without any loss but cross-entropy, deciding for the least expected cost by its "
+        f"calibrated probabilities would come to {scale.value(rules[0].error.value)}, "
+        f"{_gap(rules[0].minus_best, scale)} from the best."
+    )
+
+
 def _start_kept(start: str, ridge_tuned: bool) -> str:
     tuned = ", with its ridge tuned" if ridge_tuned else ""
     return (
@@ -147,7 +160,11 @@ def _start_kept(start: str, ridge_tuned: bool) -> str:
 
 def _best_rival(reached: Verdict) -> str:
     """The contender of the lowest error but the designed loss."""
-    rivals = [standing for standing in reached.standings if standing.name != OURS]
+    rivals = [
+        standing
+        for standing in reached.standings
+        if standing.name != OURS and standing.kind != DECISION_RULE
+    ]
     return min(rivals, key=lambda standing: standing.error.value).name
 
 

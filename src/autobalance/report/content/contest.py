@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from autobalance.report import figures, wording
 from autobalance.report.picture import picture
-from autobalance.report.roles import Roles
+from autobalance.report.roles import DECISION_RULE, Roles
 from autobalance.report.scale import Scale, scale_of
 
 _HOW = {
@@ -72,6 +72,8 @@ def measured(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any] | None:
 def _standing(method: Mapping[str, Any], verdict: Mapping[str, Any], objective: str) -> str:
     if method["name"] == verdict["best"]:
         return f"the lowest {scale_of(objective).noun}"
+    if method["kind"] == DECISION_RULE:
+        return "no loss, so not to be kept"
     return "worse" if method["distinguishable"] else "cannot be told apart"
 
 
