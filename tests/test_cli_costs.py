@@ -37,8 +37,8 @@ def run(capsys, tmp_path, monkeypatch):
     return call
 
 
-def fit(*arguments, out="run"):
-    return ("fit", "table.csv", "--target", "kind", "--cv", "2", "--out", out, *arguments)
+def fit(*arguments):
+    return ("fit", "table.csv", "--target", "kind", "--cv", "2", "--out", "run", *arguments)
 
 
 def read(path):
@@ -46,7 +46,7 @@ def read(path):
 
 
 def test_from_costs_to_report_and_evaluation(run, tmp_path):
-    code, out, _ = run(*fit("--objective", "cost", "--costs", "costs.csv", "--verdict", "2"))
+    code, out, _ = run(*fit("--costs", "costs.csv", "--verdict", "2", "--parameters", "additive"))
     assert code == 0
     assert out.startswith("Mean cost, outer folds")
     for words in ("Cost weights", "lowest cost", "deciding for the least expected cost"):
@@ -73,14 +73,6 @@ def test_from_costs_to_report_and_evaluation(run, tmp_path):
     )
     expected = MATRIX[true, decided].mean()
     assert read(tmp_path / "evaluation.json")["value"] == pytest.approx(expected)
-
-    alone = fit("--costs", "costs.csv", "--verdict", "none", out="alone")
-    assert run(*alone)[0] == 0  # costs alone ask for cost
-    assert read(tmp_path / "alone" / "metrics.json")["objective"] == "cost"
-    assert run(*fit("--verdict", "none", out="balanced"))[0] == 0
-    code, _, _ = run("compare", "run", "alone", "balanced", "--out", "page.html")
-    assert code == 0
-    assert "different objectives or costs" in (tmp_path / "page.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
