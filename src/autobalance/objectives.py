@@ -394,7 +394,7 @@ class BoundObjective:
     ) -> float:
         """Variance of the objective's estimate when an example's loss has variance 1.
 
-        With costs, a loss has the square of its class's stake: both have the scale of error rates.
+        With costs it has the square of its class's stake, which is 1 on average.
 
         A mean over cells is as uncertain as its cells together; a maximum may come to rest on its
         rarest cell, and a difference on the two rarest, so these are counted as if they did. The

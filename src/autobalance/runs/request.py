@@ -126,13 +126,9 @@ class FitRequest:
             If the expression or a constraint cannot be read, or costs and objective do not go
             together.
         """
-        default = (
-            COST
-            if self.costs is not None
-            else "group-balanced"
-            if self.columns.groups
-            else "balanced"
-        )
+        default = "group-balanced" if self.columns.groups else "balanced"
+        if self.costs is not None:
+            default = COST
         for text in self.constraints:
             Constraint.parse(text)
         objective = Objective.parse(
