@@ -12,7 +12,7 @@ from autobalance.runs.folder import SavedModel
 
 CLASSES = ["9", "10", "eel"]
 MATRIX = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 6.0], [30.0, 4.0, 0.0]])
-ON_PAGE = ("Mean cost, outer folds", "Costs by class", "the unit of the costs", "decision rule")
+ON_PAGE = ("Mean cost, outer folds", "Costs by class", "units of cost", "decision rule")
 
 
 @pytest.fixture

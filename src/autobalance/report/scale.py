@@ -69,7 +69,7 @@ ERROR_RATES = Scale(
 )
 COSTS = Scale(
     "cost",
-    "the unit of the costs",
+    "units of cost",
     "",
     number,
     _pair(number, "–"),
