@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from autobalance.bootstrap import (
-    draw_cell_errors,
+    draw_cell_means,
     error_intervals,
     pivotal_estimate,
     resample_within_cells,
@@ -28,7 +28,7 @@ def test_examples_without_weight_are_never_drawn() -> None:
 
 def test_replicates_of_an_unweighted_cell_are_binomial() -> None:
     wrong = np.array([[True] * 6 + [False] * 14])
-    draws = draw_cell_errors(wrong, np.zeros(20, int), 1, np.ones(20), 20_000, 1)[0, :, 0]
+    draws = draw_cell_means(wrong, np.zeros(20, int), 1, np.ones(20), 20_000, 1)[0, :, 0]
     for errors in (3, 6, 9):
         expected = binom.cdf(errors, 20, 0.3)
         assert np.mean(draws <= (errors + 0.5) / 20) == pytest.approx(expected, abs=0.012)
@@ -37,7 +37,7 @@ def test_replicates_of_an_unweighted_cell_are_binomial() -> None:
 def test_replicates_match_resampling_of_indices_with_weights_and_two_methods() -> None:
     rng = np.random.default_rng(3)
     wrong, weight = rng.random((2, 30)) < 0.4, rng.random(30)
-    draws = draw_cell_errors(wrong, np.zeros(30, int), 1, weight, 20_000, 0)[:, :, 0]
+    draws = draw_cell_means(wrong, np.zeros(30, int), 1, weight, 20_000, 0)[:, :, 0]
     picks = rng.integers(30, size=(20_000, 30))
     by_index = (weight[picks] * wrong[:, picks]).sum(-1) / weight[picks].sum(-1)
     np.testing.assert_allclose(draws.mean(axis=1), by_index.mean(axis=1), atol=0.004)
@@ -46,12 +46,12 @@ def test_replicates_match_resampling_of_indices_with_weights_and_two_methods() -
 
 def test_methods_share_the_examples_of_a_replicate() -> None:
     wrong = np.random.default_rng(0).random(40) < 0.3
-    draws = draw_cell_errors(np.stack([wrong, wrong]), np.zeros(40, int), 1, np.ones(40), 100, 0)
+    draws = draw_cell_means(np.stack([wrong, wrong]), np.zeros(40, int), 1, np.ones(40), 100, 0)
     np.testing.assert_array_equal(draws[0], draws[1])
 
 
 def test_empty_cells_are_nan() -> None:
-    draws = draw_cell_errors(np.array([[True, False]]), np.array([0, 2]), 3, np.ones(2), 5, 0)
+    draws = draw_cell_means(np.array([[True, False]]), np.array([0, 2]), 3, np.ones(2), 5, 0)
     np.testing.assert_array_equal(np.isnan(draws[0, 0]), [False, True, False])
 
 
@@ -60,9 +60,9 @@ def test_many_distinct_weights_give_the_same_draws_in_pieces(
 ) -> None:
     weight = np.random.default_rng(0).random(50)
     arguments = (np.ones((1, 50), bool), np.zeros(50, int), 1, weight, 64)
-    whole = draw_cell_errors(*arguments)
+    whole = draw_cell_means(*arguments)
     monkeypatch.setattr("autobalance.bootstrap._MAX_DRAWS_AT_ONCE", 500)
-    np.testing.assert_array_equal(draw_cell_errors(*arguments), whole)
+    np.testing.assert_array_equal(draw_cell_means(*arguments), whole)
 
 
 def test_pivotal_interval_mirrors_the_percentiles() -> None:

@@ -4,6 +4,7 @@ import json
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
@@ -18,10 +19,13 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 from autobalance import (
     ArtifactError,
     AutoBalanceClassifier,
+    Costs,
     DataError,
     DesignError,
     LossDesign,
+    Objective,
     ObjectiveError,
+    TrainingSettings,
     objective_error,
     objective_scorer,
 )
@@ -444,3 +448,88 @@ def test_augmentations_that_cannot_be_are_refused(grouped, options, error, messa
     X, y, _ = grouped
     with pytest.raises(error, match=message):
         Designed(**options).fit(X, y)
+
+
+MATRIX = np.array([[0.0, 1.0, 1.0, 4.0], [2.0, 0, 6, 1], [1, 8, 0, 1], [20, 1, 3, 0]])
+NAMES = np.array(["p", "q", "r", "s"])
+
+
+def draw_costly(rows):
+    """Classes of unlike spread, which no linear head has right."""
+    world, rng = np.random.default_rng(1), np.random.default_rng(rows)
+    means, spread = world.normal(size=(4, 6)), np.array([1.0, 1.6, 0.8, 1.3])
+    y = rng.choice(4, rows, p=[0.55, 0.25, 0.13, 0.07])
+    return means[y] + spread[y, None] * rng.normal(size=(rows, 6)), NAMES[y]
+
+
+def paid(y, decided):
+    return MATRIX[np.searchsorted(NAMES, y), np.searchsorted(NAMES, decided)]
+
+
+@pytest.fixture(scope="module")
+def of_costs():
+    return Designed("cost", costs=MATRIX, random_state=0).fit(*draw_costly(1000))
+
+
+class TestCosts:
+    def test_decisions_on_new_data_cost_less_than_those_of_cross_entropy(self, of_costs):
+        X, y = draw_costly(20_000)
+        plain = Designed("error", max_evaluations=1, random_state=0).fit(*draw_costly(1000))
+        ours, theirs = (paid(y, model.predict(X)) for model in (of_costs, plain))
+        gain = theirs - ours
+        assert gain.mean() > 4 * gain.std() / np.sqrt(len(gain))
+        assert ours.mean() < 0.85 * theirs.mean()
+        frame = pd.DataFrame(MATRIX, NAMES, NAMES)
+        found = objective_error(y, of_costs.predict(X), objective="cost", costs=frame)
+        assert found == pytest.approx(ours.mean())
+
+    def test_costs_are_parameters_like_others(self, of_costs):
+        copy = clone(of_costs)
+        assert copy.get_params()["costs"].tolist() == MATRIX.tolist()
+        frame = pd.DataFrame(MATRIX, NAMES, NAMES).loc[["s", "p", "r", "q"]]
+        X, y = draw_costly(1000)
+        again = copy.set_params(costs=frame).fit(X, y)
+        np.testing.assert_array_equal(again.coef_, of_costs.coef_)
+        assert again.design_.metadata["costs"]["classes"] == ["s", "p", "r", "q"]
+
+    def test_they_are_saved(self, of_costs, tmp_path):
+        of_costs.save(tmp_path / "model")
+        loaded = AutoBalanceClassifier.load(tmp_path / "model")
+        assert loaded.costs == Costs.of(MATRIX, NAMES.tolist())
+        X, _ = draw_costly(500)
+        np.testing.assert_array_equal(loaded.predict(X), of_costs.predict(X))
+        assert Objective.parse("cost", costs=loaded.costs).facts().items() <= (
+            loaded.design_.metadata.items()
+        )
+
+    def test_a_scorer_takes_them_by_name(self, of_costs):
+        frame = pd.DataFrame(MATRIX, NAMES, NAMES)
+        X, y = draw_costly(500)
+        scorer = objective_scorer("cost", costs=frame)
+        assert scorer(of_costs, X, y) == pytest.approx(-paid(y, of_costs.predict(X)).mean())
+        some = y != "q"
+        assert scorer(of_costs, X[some], y[some]) == pytest.approx(
+            -paid(y[some], of_costs.predict(X[some])).mean()
+        )
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"objective": "cost"}, "needs what decisions cost"),
+            ({"objective": "balanced", "costs": MATRIX}, "does not look at them"),
+            ({"objective": "cost", "costs": MATRIX[:3]}, r"shape \(3, 4\) but the data have 4"),
+        ],
+    )
+    def test_what_does_not_go_together_is_refused(self, parameters, message):
+        with pytest.raises(ObjectiveError, match=message):
+            Designed(**parameters).fit(*draw_costly(300))
+
+    def test_a_network_is_searched_for_them_too(self):
+        model = Designed(
+            "cost",
+            costs=MATRIX,
+            model="linear",
+            training=TrainingSettings(epochs=20),
+            random_state=0,
+        ).fit(*draw_costly(300))
+        assert model.design_.metadata["objective"] == "cost"

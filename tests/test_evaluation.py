@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import balanced_accuracy_score, zero_one_loss
 
+from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.evaluation import (
@@ -222,3 +224,57 @@ class TestPairedDifference:
         _, predicted, _ = drawn_codes(300, 3, 2)
         with pytest.raises(DataError, match="300 examples but 299 predictions"):
             evaluator(300, 3, 2).paired_difference(predicted, predicted[:-1])
+
+
+class TestCosts:
+    MATRIX = np.array([[0.0, 1.0, 4.0], [2.0, 0.5, 6.0], [20.0, 5.0, 0.0]])
+
+    @pytest.fixture
+    def drawn(self):
+        y, predicted, g = drawn_codes(400, 3, 2)
+        weight = np.random.default_rng(2).uniform(0.5, 2, 400)
+        counts = Counts.from_codes(y, g, tuple("abc"), GROUPS[:2], weight)
+        objective = Objective.parse("cost", costs=Costs.of(self.MATRIX, "abc")).bind(counts)
+        summary = measurable_objectives(counts)
+        return y, predicted, g, weight, Evaluator(y, g, counts, objective, summary, weight)
+
+    def test_means_are_of_what_each_decision_costs(self, drawn) -> None:
+        y, predicted, g, weight, evaluator = drawn
+        paid = self.MATRIX[y, predicted]
+        result = evaluator.evaluate(predicted)
+        assert result.objective.value == pytest.approx(np.average(paid, weights=weight))
+        assert result.objective == evaluator.objective_estimate(predicted)
+        for k, j in np.ndindex(3, 2):
+            cell = (y == k) & (g == j)
+            mean = np.average(paid[cell], weights=weight[cell])
+            assert result.cell_costs[k, j] == pytest.approx(mean)
+        ones = np.average(paid[y == 1], weights=weight[y == 1])
+        assert result.to_json()["class_costs"][1] == pytest.approx(ones)
+        assert "cost" not in result.summary
+
+    def test_intervals_are_those_of_a_plain_bootstrap_within_cells(self, drawn) -> None:
+        y, predicted, g, _, evaluator = drawn
+        evaluator = replace(evaluator, sample_weight=None, frequencies=None)
+        reference = np.where(np.arange(400) % 3, predicted, (predicted + 1) % 3)
+        found = evaluator.paired_difference(predicted, reference)
+        difference = self.MATRIX[y, predicted] - self.MATRIX[y, reference]
+        rng = np.random.default_rng(1)
+        drawn_rows = np.concatenate(
+            [
+                rng.choice(rows, (2000, len(rows)))
+                for k, j in np.ndindex(3, 2)
+                for rows in [np.flatnonzero((y == k) & (g == j))]
+            ],
+            axis=1,
+        )
+        draws, value = difference[drawn_rows].mean(axis=1), difference.mean()
+        low, high = 2 * value - np.quantile(draws, [0.975, 0.025])
+        assert found.value == pytest.approx(value)
+        assert found.interval == pytest.approx([low, high], abs=0.1 * (high - low))
+
+    def test_a_factor_is_a_change_of_unit(self, drawn) -> None:
+        _, predicted, _, _, evaluator = drawn
+        larger = Objective.parse("cost", costs=Costs.of(1000 * self.MATRIX, "abc"))
+        other = replace(evaluator, objective=larger.bind(evaluator.counts))
+        found, expected = (e.objective_estimate(predicted).interval for e in (other, evaluator))
+        assert found == pytest.approx([1000 * end for end in expected])

@@ -6,7 +6,7 @@ import pytest
 from autobalance.counts import Counts
 from autobalance.evaluation import Evaluator
 from autobalance.objectives import Objective
-from autobalance.paired import MAX_RUNS, mean_paired_difference
+from autobalance.paired import mean_paired_difference
 
 FORMULAS = {
     "error": lambda e: (e * np.array([[60, 20], [10, 30]]) / 120).sum((-2, -1)),
@@ -80,10 +80,10 @@ def test_runs_that_agree_have_no_more_certainty_than_one(test_set):
     assert width((predicted, reference)) < 0.7 * once
 
 
-def test_the_most_runs_are_still_counted_rightly(test_set):
+def test_many_runs_are_counted_rightly(test_set):
     counts, y, g, predicted, reference = test_set
     objective = Objective.parse("error").bind(counts)
-    runs = np.arange(MAX_RUNS) % 4
+    runs = np.arange(40) % 4
     found = mean_paired_difference(objective, counts, y, g, predicted[runs], reference[runs])
     assert found.low < found.value < found.high
     assert found.high - found.low < 0.1

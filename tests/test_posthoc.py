@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from autobalance.counts import Counts
 from autobalance.objectives import Objective
-from autobalance.posthoc import logit_adjustment_bias, tune_bias
+from autobalance.posthoc import least_expected_cost, logit_adjustment_bias, tune_bias
 from autobalance.search.heldout import HeldOutRisk
 
 
@@ -105,3 +105,10 @@ def test_the_log_priors_bias_is_the_published_formula(tau):
     bias = logit_adjustment_bias(Counts(np.array([[80.0], [15.0], [5.0]]), (0, 1, 2)), tau)
     np.testing.assert_allclose(np.diff(bias), -tau * np.log([15 / 80, 5 / 15]), atol=1e-15)
     assert bias.sum() == pytest.approx(0.0, abs=1e-15)
+
+
+def test_the_least_expected_cost_is_found_by_trying_every_decision():
+    rng = np.random.default_rng(0)
+    p, costs = rng.dirichlet(np.ones(4), 50), rng.uniform(0, 9, (4, 4))
+    tried = [[sum(p[i, y] * costs[y, k] for y in range(4)) for k in range(4)] for i in range(50)]
+    np.testing.assert_array_equal(least_expected_cost(p, costs), np.argmin(tried, axis=1))

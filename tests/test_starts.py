@@ -13,6 +13,7 @@ from autobalance.starts import default_starts
         ("balanced", ("logit-adjustment", "weighted")),
         ("error+worst-class", ("logit-adjustment", "weighted")),
         ("worst-group", ("group-la", "group-balanced")),
+        ("cost", ("cost-adjustment", "cost-weighted")),
         ("balanced+equalized-odds", ("group-la", "group-balanced")),
     ],
 )

@@ -5,6 +5,7 @@
 
 from autobalance.augmentation.module import PolicyAugmentation
 from autobalance.augmentation.policy import Policy
+from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import (
@@ -38,6 +39,7 @@ __all__ = [
     "ArtifactError",
     "AutoBalanceClassifier",
     "AutoBalanceError",
+    "Costs",
     "Counts",
     "DataError",
     "DesignError",

@@ -130,7 +130,8 @@ class Bench(ABC):
     def start(self, name: str, ridge: float | None = None, **arguments: float) -> LossDesign:
         """The preset ``name`` on this data, with a ridge to start from."""
         ridge = self.default_ridge if ridge is None else ridge
-        return replace(preset(name, self.counts, **arguments), ridge=ridge)
+        costs = self.objective.objective.costs
+        return replace(preset(name, self.counts, costs, **arguments), ridge=ridge)
 
     def held_out_risk(self) -> HeldOutRisk:
         """The objective of held-out logits."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 from numpy import ndarray
 
 REPLICATES = 2000
@@ -107,23 +107,24 @@ def resample_within_cells(
             yield CellDraws(int(cell[members[0]]), rows, outcome[members], weight[members], times)
 
 
-def draw_cell_errors(
-    wrong: Bool[ndarray, "M N"],
+def draw_cell_means(
+    values: Bool[ndarray, "M N"] | Float[ndarray, "M N"],
     cell: Integer[ndarray, "N"],
     n_cells: int,
     weight: Float[ndarray, "N"],
     replicates: int = REPLICATES,
     random_state: int = 0,
 ) -> Float[ndarray, "M R C"]:
-    """Bootstrap replicates of the cell errors of M methods on the same examples.
+    """Bootstrap replicates of the cells' errors or mean costs of M methods on the same examples.
 
     The methods share each replicate's examples (what is resampled is the *pattern* of who was
-    wrong), so differences between them are paired. Cells without examples are NaN.
+    wrong, or of what their decisions cost), so differences between them are paired. Cells without
+    examples are NaN.
 
     Parameters
     ----------
-    wrong
-        Which method misclassified which example.
+    values
+        Which method misclassified which example, or what its decision cost.
     cell, n_cells
         Code of each example's cell, in [0, n_cells).
     weight
@@ -131,13 +132,24 @@ def draw_cell_errors(
     replicates, random_state
         Number of replicates and seed.
     """
-    bit = np.arange(len(wrong))
-    errors = np.full((len(wrong), replicates, n_cells), np.nan)
-    for drawn in resample_within_cells(cell, 2**bit @ wrong, weight, replicates, random_state):
-        wrong_weight = (drawn.outcome[:, None] >> bit & 1) * drawn.weight[:, None]
+    pattern, first = _patterns(values)
+    means = np.full((len(values), replicates, n_cells), np.nan)
+    for drawn in resample_within_cells(cell, pattern, weight, replicates, random_state):
+        mass = values[:, first[drawn.outcome]].T * drawn.weight[:, None]
         totals = drawn.times @ drawn.weight
-        errors[:, drawn.rows, drawn.cell] = ((drawn.times @ wrong_weight) / totals[:, None]).T
-    return errors
+        means[:, drawn.rows, drawn.cell] = ((drawn.times @ mass) / totals[:, None]).T
+    return means
+
+
+def _patterns(
+    values: Shaped[ndarray, "M N"],
+) -> tuple[Integer[ndarray, "N"], Integer[ndarray, "P"]]:
+    """A code for each distinct column, in the order of the last row first, and where it occurs."""
+    code, first = np.zeros(values.shape[1], dtype=np.int64), np.zeros(1, dtype=np.int64)
+    for row in values[::-1]:
+        known, rank = np.unique(row, return_inverse=True)
+        _, first, code = np.unique(code * len(known) + rank, return_index=True, return_inverse=True)
+    return code, first
 
 
 def pivotal_estimate(

@@ -72,7 +72,15 @@ def fit(
             metavar="EXPR",
             help="What should be small: error, balanced (default), group-balanced (default with "
             "groups), worst-class, worst-group, equal-opportunity, equalized-odds, or a sum such "
-            "as 0.1*error+0.9*equalized-odds.",
+            "as 0.1*error+0.9*equalized-odds; or cost (default with --costs).",
+        ),
+    ] = None,
+    costs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="What decisions cost: the header names the classes decided for, the first column "
+            "the true ones.",
         ),
     ] = None,
     positive_class: Annotated[
@@ -202,6 +210,7 @@ def fit(
     verbose: Verbose = False,
 ) -> None:
     """Design a loss for DATA, train with it, and compare it with the closed-form losses."""
+    from autobalance.costs import Costs
     from autobalance.data.images.read import holds_images
     from autobalance.runs.request import FitRequest
 
@@ -229,6 +238,7 @@ def fit(
         columns,
         objective=objective,
         positive_class=positive_class,
+        costs=None if costs is None else Costs.load(costs),
         empty_cells=empty_cells.value,
         drop_classes=tuple(drop_class or ()),
         train_on=tuple(train_on.value.split("+")),

@@ -19,6 +19,7 @@ from autobalance.contest.contenders import OURS
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.recommend import recommend
 from autobalance.contest.verdict import Verdict
+from autobalance.costs import Costs
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError, DataError
 from autobalance.fitted import FittedModel
@@ -53,7 +54,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     objective
         What should be small on new data: ``error``, ``balanced`` (default: it is why one is here),
         ``group-balanced``, ``worst-class``, ``worst-group``, ``equal-opportunity``,
-        ``equalized-odds``, or a sum such as ``0.1*error+0.9*equalized-odds``.
+        ``equalized-odds``, or a sum such as ``0.1*error+0.9*equalized-odds``; or ``cost``, the mean
+        of what decisions cost, with ``costs``.
     parameters
         What is searched: any of ``weight`` or ``emphasis``, ``additive``, ``multiplicative``,
         ``ridge``, or ``"auto"`` (default): weight, additive and ridge for a linear head, where
@@ -105,6 +107,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         longer, and the draws depend on the order of the rows. ``None`` (default) moves no example.
     positive_class
         The class that ``equal-opportunity`` is about; by default the second of two.
+    costs
+        What decisions cost, for ``cost``: K rows of K numbers in the order of ``classes_``, of
+        which a row is a true class and a column a decision; a ``DataFrame`` with the classes as
+        index and columns; or :class:`~autobalance.costs.Costs`. Only their proportions count.
     empty_cells
         ``"error"`` refuses data with an empty (class, group) cell that the objective needs,
         ``"drop"`` leaves such cells out.
@@ -200,6 +206,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         standardise: bool = True,
         augmentation: str | Policy | None = None,
         positive_class: Label = None,
+        costs: Any = None,
         empty_cells: str = "error",
         max_evaluations: int = 60,
         tolerance: float | None = None,
@@ -228,6 +235,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         self.standardise = standardise
         self.augmentation = augmentation
         self.positive_class = positive_class
+        self.costs = costs
         self.empty_cells = empty_cells
         self.max_evaluations = max_evaluations
         self.tolerance = tolerance
@@ -312,7 +320,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         self.kept_ = kept.name
         self.verdict_: Verdict | None = outcome.verdict
         self.design_, self.designed_ = (
-            head.design.with_metadata(objective=str(procedure.objective), name=head.name)
+            head.design.with_metadata(**procedure.objective.facts(), name=head.name)
             for head in (kept, designed)
         )
         self.result_: SearchResult = replace(designed.result, design=self.designed_)
@@ -324,7 +332,11 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
             cv = list(cv)  # pairs of positions, which are read more than once
         return Procedure(
-            Objective.parse(self.objective, self.positive_class),
+            Objective.parse(
+                self.objective,
+                self.positive_class,
+                None if self.costs is None else Costs.of(self.costs, list(self.classes_)),
+            ),
             cv,
             _seed(self.random_state),
             self.empty_cells,
@@ -370,6 +382,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         given = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         # What JSON cannot hold, such as a splitter, comes back as the default.
         parameters = {name: value for name, value in given.items() if is_plain(value)}
+        if self.costs is not None:
+            parameters["costs"] = Costs.of(self.costs, list(self.classes_)).to_json()
         names = getattr(self, "feature_names_in_", None)
         extra = {
             "estimator": type(self).__name__,
@@ -403,6 +417,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in extra["parameters"].items()
             }
+            if parameters.get("costs") is not None:  # earlier classifiers have none
+                parameters["costs"] = Costs.from_json(parameters["costs"])
             classes = np.array(list(model.classes), dtype=np.dtype(extra["class_dtype"]))
             names = extra["feature_names"]
             known = set(cls().get_params(deep=False))

@@ -15,7 +15,7 @@ from autobalance.bootstrap import (
     LEVEL,
     REPLICATES,
     Estimate,
-    draw_cell_errors,
+    draw_cell_means,
     error_intervals,
     pivotal_estimate,
 )
@@ -75,13 +75,9 @@ def cell_errors(
     DataError
         If lengths differ or a code is out of range.
     """
-    if len(predicted) != len(y):
-        raise DataError(f"there are {len(y)} examples but {len(predicted)} predictions")
-    cell = cell_codes(y, g, K, G)
-    weight = _weights(y, sample_weight)
-    total = np.bincount(cell, weight, K * G)
-    wrong = np.bincount(cell, weight * (predicted != y), K * G)
-    return _share(wrong, total).reshape(K, G)
+    _check_length(y, predicted)
+    wrong = (predicted != y).astype(np.float64)
+    return cell_means(wrong, cell_codes(y, g, K, G), _weights(y, sample_weight), K, G)
 
 
 def class_errors(
@@ -125,13 +121,15 @@ class Evaluation:
     Parameters
     ----------
     objective
-        The error twin of the objective asked for.
+        The error twin of the objective asked for, or the mean cost.
     summary
         The error twin of every objective that the data support, by name.
     cell_errors, cell_intervals
         Shapes (K, G) and (K, G, 2); NaN for cells without examples.
     class_errors, class_intervals
         Shapes (K,) and (K, 2); NaN for classes without examples.
+    cell_costs, class_costs
+        Shapes (K, G) and (K,), what decisions cost on average, if the objective is about costs.
     """
 
     objective: Estimate
@@ -140,6 +138,8 @@ class Evaluation:
     cell_intervals: Float[ndarray, "K G 2"]
     class_errors: Float[ndarray, "K"]
     class_intervals: Float[ndarray, "K 2"]
+    cell_costs: Float[ndarray, "K G"] | None = None
+    class_costs: Float[ndarray, "K"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The measured part of an entry of ``methods`` in the metrics file; NaN becomes null."""
@@ -156,6 +156,15 @@ class Evaluation:
                 None if np.isnan(pair).any() else pair.tolist() for pair in self.class_intervals
             ],
             "summary": {name: estimate.value for name, estimate in self.summary.items()},
+            **self._costs_to_json(),
+        }
+
+    def _costs_to_json(self) -> dict[str, Any]:
+        if self.cell_costs is None or self.class_costs is None:
+            return {}
+        return {
+            "cell_costs": [_nullable(row) for row in self.cell_costs],
+            "class_costs": _nullable(self.class_costs),
         }
 
 
@@ -219,14 +228,15 @@ class Evaluator:
         return int(self.objective.rarest_cell(examples.reshape(self.counts.values.shape)))
 
     def objective_estimate(self, predicted: Integer[ndarray, "P"]) -> Estimate:
-        """The objective's error with the predicted codes, with its interval.
+        """The objective's error, or mean cost, with the predicted codes, with its interval.
 
         Raises
         ------
         DataError
             If there is not one prediction per example.
         """
-        return self._estimate(self.objective, self._errors(predicted), self._draws(predicted)[0])
+        losses = self._losses(predicted)
+        return self._estimate(self.objective, self._means(losses), self._draws(losses)[0])
 
     def evaluate(self, predicted: Integer[ndarray, "P"]) -> Evaluation:
         """Errors of the predicted codes per cell, class and objective, with intervals.
@@ -236,12 +246,15 @@ class Evaluator:
         DataError
             If there is not one prediction per example.
         """
-        errors, frequencies = self._errors(predicted), self._frequencies
-        draws = self._draws(predicted)[0]
-
+        _check_length(self.y, predicted)
+        wrong, frequencies = (predicted != self.y).astype(np.float64), self._frequencies
+        errors, draws = self._means(wrong), self._draws(wrong)[0]
+        costs = None if self.objective.costs is None else self._means(self._losses(predicted))
         per_class = class_errors(errors, frequencies)
         return Evaluation(
-            objective=self._estimate(self.objective, errors, draws),
+            objective=self._estimate(self.objective, errors, draws)
+            if costs is None
+            else self.objective_estimate(predicted),
             summary={
                 name: self._estimate(objective, errors, draws)
                 for name, objective in self.summary.items()
@@ -260,6 +273,8 @@ class Evaluator:
                 _effective_size(self.y, self._weight, len(per_class)),
                 self.level,
             ),
+            cell_costs=costs,
+            class_costs=None if costs is None else class_errors(costs, frequencies),
         )
 
     def paired_difference(
@@ -275,13 +290,10 @@ class Evaluator:
         DataError
             If there is not one prediction per example.
         """
-        values = [
-            self.objective.error(self._errors(codes), self._frequencies)
-            for codes in (predicted, reference)
-        ]
+        losses = [self._losses(codes) for codes in (predicted, reference)]
+        values = [self.objective.error(self._means(each), self._frequencies) for each in losses]
         draws = [
-            _replicate(self.objective, each, self._frequencies)
-            for each in self._draws(predicted, reference)
+            _replicate(self.objective, each, self._frequencies) for each in self._draws(*losses)
         ]
         return pivotal_estimate(values[0] - values[1], draws[0] - draws[1], self.level)
 
@@ -311,21 +323,42 @@ class Evaluator:
         assert self.frequencies is not None  # filled in __post_init__
         return self.frequencies
 
-    def _errors(self, predicted: Integer[ndarray, "P"]) -> Float[ndarray, "K G"]:
-        K, G = self.counts.values.shape
-        return cell_errors(self.y, predicted, self.g, K, G, self._weight)
+    def _losses(self, predicted: Integer[ndarray, "P"]) -> Float[ndarray, "N"]:
+        """What each decision counts for the objective."""
+        _check_length(self.y, predicted)
+        return self.objective.decision_losses(self.y, predicted)
 
-    def _draws(self, *predictions: Integer[ndarray, "N"]) -> Float[ndarray, "M R K G"]:
+    def _means(self, values: Float[ndarray, "N"]) -> Float[ndarray, "K G"]:
+        return cell_means(values, self._cell, self._weight, *self.counts.values.shape)
+
+    def _draws(self, *values: Float[ndarray, "N"]) -> Float[ndarray, "M R K G"]:
         shape = self.counts.values.shape
-        draws = draw_cell_errors(
-            np.stack(predictions) != self.y,
+        draws = draw_cell_means(
+            np.stack(values),
             self._cell,
             self.counts.values.size,
             self._weight,
             self.replicates,
             self.random_state,
         )
-        return draws.reshape(len(predictions), self.replicates, *shape)
+        return draws.reshape(len(values), self.replicates, *shape)
+
+
+def _check_length(y: Integer[ndarray, "N"], predicted: Integer[ndarray, "P"]) -> None:
+    if len(predicted) != len(y):
+        raise DataError(f"there are {len(y)} examples but {len(predicted)} predictions")
+
+
+def cell_means(
+    values: Float[ndarray, "N"],
+    cell: Integer[ndarray, "N"],
+    weight: Float[ndarray, "N"],
+    K: int,
+    G: int,
+) -> Float[ndarray, "K G"]:
+    """Weighted mean of a value per example within each cell; NaN where there is none."""
+    total = np.bincount(cell, weight, K * G)
+    return _share(np.bincount(cell, weight * values, K * G), total).reshape(K, G)
 
 
 def _weights(

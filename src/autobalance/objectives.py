@@ -14,24 +14,29 @@ From the risk L[k, j] of each (class, group) cell, the mean loss over its exampl
 
 and any weighted sum, written ``0.1*error+0.9*equalized-odds`` (R objectives, appendix C). Searching
 uses cross-entropy as the loss; reporting uses the same formulas on error rates.
+
+Where errors of different kinds cost differently there is ``cost``, the mean over examples of what
+their decisions cost (:mod:`autobalance.costs`). It stands alone: costs have a unit of their own.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float, Integer, Real
 from numpy import ndarray
 from torch import Tensor
 
+from autobalance.costs import BoundCosts, Costs
 from autobalance.counts import Counts
 from autobalance.errors import ObjectiveError
-from autobalance.labels import Label, label_text
+from autobalance.labels import Label, label_from_json, label_text, label_to_json
 
 Maximum = Callable[[Tensor, Tensor], Tensor]
 """Maximum over the last dimension of what is present, exact or smooth."""
@@ -45,11 +50,15 @@ OBJECTIVES = (
     "equal-opportunity",
     "equalized-odds",
 )
+"""Objectives about error rates."""
+COST = "cost"
+_NAMES = (*OBJECTIVES, COST)
 _DIFFERENCES = ("equal-opportunity", "equalized-odds")
 _BY_GROUP = ("group-balanced", "worst-group", *_DIFFERENCES)
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _TERM = re.compile(rf"\s*(?:(?P<scale>{_NUMBER})\s*\*\s*)?(?P<name>[A-Za-z][A-Za-z-]*)\s*")
 
+_NO_STAKE = 1e-9
 DEFAULT_SHARPNESS = 20.0
 """Sharpness κ of the smooth maximum, per unit of cross-entropy: differences of 1/κ = 0.05 count."""
 
@@ -77,31 +86,55 @@ class Objective:
     Parameters
     ----------
     terms
-        Pairs (name, scale) with names from :data:`OBJECTIVES` and positive scales.
+        Pairs (name, scale) with names from :data:`OBJECTIVES`, or ``cost`` alone, and positive
+        scales.
     positive_class
         Label of the class that ``equal-opportunity`` looks at; by default the last of two classes.
+    costs
+        What decisions cost, for ``cost``.
+
+    Raises
+    ------
+    ObjectiveError
+        If ``cost`` is summed with others, or there are costs for another objective.
     """
 
     terms: tuple[tuple[str, float], ...]
     positive_class: Label = None
+    costs: Costs | None = None
+
+    def __post_init__(self) -> None:
+        if self.about_costs and len(self.terms) > 1:
+            raise ObjectiveError(
+                f"objective {str(self)!r} adds costs and error rates, which have no common unit; "
+                "ask for cost alone, and let the errors that also count otherwise cost more"
+            )
+        if self.costs is not None and not self.about_costs:
+            raise ObjectiveError(
+                f"there are costs but objective {str(self)!r} does not look at them; ask for cost, "
+                "or leave the costs out"
+            )
 
     @classmethod
-    def parse(cls, text: str, positive_class: Label = None) -> Objective:
+    def parse(
+        cls, text: str, positive_class: Label = None, costs: Costs | None = None
+    ) -> Objective:
         """Read an expression such as ``balanced`` or ``0.1*error+0.9*equalized-odds``.
 
         Raises
         ------
         ObjectiveError
-            If the text is no sum of known names, or a scale is not positive and finite.
+            If the text is no sum of known names, a scale is not positive and finite, or costs and
+            objective do not go together.
         """
         scales: dict[str, float] = {}
         position = 0
         while True:
             match = _TERM.match(text, position)
-            if match is None or match["name"] not in OBJECTIVES:
+            if match is None or match["name"] not in _NAMES:
                 found = match["name"] if match else text[position:].strip() or "nothing"
                 raise ObjectiveError(
-                    f"objective {text!r}: {found!r} is not one of {', '.join(OBJECTIVES)}; "
+                    f"objective {text!r}: {found!r} is not one of {', '.join(_NAMES)}; "
                     "write a name or a sum such as 0.1*error+0.9*equalized-odds"
                 )
             scale = float(match["scale"] or 1.0)
@@ -113,7 +146,7 @@ class Objective:
             scales[match["name"]] = total
             position = match.end()
             if position == len(text):
-                return cls(tuple(scales.items()), positive_class)
+                return cls(tuple(scales.items()), positive_class, costs)
             if text[position] != "+":
                 raise ObjectiveError(
                     f"objective {text!r}: expected '+' before {text[position:]!r}; "
@@ -126,6 +159,30 @@ class Objective:
         if len(self.terms) == 1 and self.terms[0][1] == 1:
             return self.terms[0][0]
         return "+".join(f"{scale!r}*{name}" for name, scale in self.terms)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values as the files hold them, that :meth:`from_json` reads back."""
+        return {**self.facts(), "positive_class": label_to_json(self.positive_class)}
+
+    def facts(self) -> dict[str, Any]:
+        """What the metadata of a design say: the text, and the costs if there are any."""
+        costs = {} if self.costs is None else {"costs": self.costs.to_json()}
+        return {"objective": str(self), **costs}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Objective:
+        """Inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError if damaged."""
+        costs = document.get("costs")  # files of before there were any have none
+        return cls.parse(
+            str(document["objective"]),
+            label_from_json(document["positive_class"]),
+            None if costs is None else Costs.from_json(costs),
+        )
+
+    @property
+    def about_costs(self) -> bool:
+        """Whether it takes costs in place of error rates."""
+        return any(name == COST for name, _ in self.terms)
 
     @property
     def by_group(self) -> bool:
@@ -146,7 +203,8 @@ class Objective:
         Raises
         ------
         ObjectiveError
-            If groups or a positive class are needed and not there, or a needed cell is empty.
+            If groups, a positive class or costs are needed and not there, or a needed cell is
+            empty.
         """
         if empty_cells not in ("error", "drop"):
             raise ObjectiveError(f"empty_cells is {empty_cells!r}; use 'error' or 'drop'")
@@ -163,6 +221,10 @@ class Objective:
                     f"{'no' if counts.groups is None else 'only one'} group; "
                     "name a group column (sensitive_features, --group) or choose another objective"
                 )
+        if self.about_costs and self.costs is None:
+            raise ObjectiveError(
+                "objective 'cost' needs what decisions cost; give the matrix (costs, --costs)"
+            )
         positive = self._positive_index(counts) if "equal-opportunity" in names else None
         empty = np.argwhere(self.lacking(counts.present, positive))
         if len(empty) and empty_cells == "error":
@@ -172,7 +234,8 @@ class Objective:
                 f"objective {str(self)!r} needs {counts.cell_name(k, j)}{others}, which has no "
                 "example; leave empty cells out with empty_cells='drop' (--empty-cells drop)"
             )
-        return BoundObjective(self, counts.present.copy(), positive, empty_cells)
+        costs = None if self.costs is None else self.costs.bind(counts)
+        return BoundObjective(self, counts.present.copy(), positive, empty_cells, costs)
 
     def lacking(self, present: Bool[ndarray, "K G"], positive: int | None) -> Bool[ndarray, "K G"]:
         """Cells that the objective averages or compares and that are not ``present``."""
@@ -180,7 +243,7 @@ class Objective:
         needed = np.zeros(present.shape, dtype=bool)
         if names & {"group-balanced", "worst-group", "equalized-odds"}:
             needed[:] = True
-        if names & {"balanced", "worst-class"}:
+        if names & {"balanced", "worst-class", COST}:
             needed[~present.any(axis=1)] = True
         if positive is not None:
             needed[positive] = True
@@ -207,13 +270,16 @@ class BoundObjective:
     """An objective tied to K classes and G groups; made by :meth:`Objective.bind`.
 
     ``present`` is the boolean (K, G) mask of cells that exist in the data: the others never enter.
-    ``empty_cells`` says what becomes of cells that exist but are not held out.
+    ``empty_cells`` says what becomes of cells that exist but are not held out. With ``costs``, the
+    risks of cells are of losses in units of the mean stake when searching, and mean costs when
+    reporting.
     """
 
     objective: Objective
     present: Bool[ndarray, "K G"]
     positive: int | None = None
     empty_cells: str = "error"
+    costs: BoundCosts | None = None
     _mask: Bool[Tensor, "K G"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -259,7 +325,7 @@ class BoundObjective:
     def error(
         self, cell_errors: Float[ndarray, "K G"], frequencies: Float[ndarray, "K G"]
     ) -> float:
-        """The error-rate twin: the same formula on error rates, with exact maxima.
+        """The error-rate twin: the same formula on error rates or mean costs, with exact maxima.
 
         Cells that are NaN in ``cell_errors`` (no test example) are left out like absent ones.
         """
@@ -267,6 +333,14 @@ class BoundObjective:
         bound = replace(self, present=present)
         cells = torch.from_numpy(np.where(present, cell_errors, 0.0))
         return float(bound.risk(cells, torch.from_numpy(np.asarray(frequencies)), None))
+
+    def decision_losses(
+        self, y: Integer[ndarray, "N"], decided: Integer[ndarray, "N"]
+    ) -> Float[ndarray, "N"]:
+        """What each decision counts, as reported: 1 if it is wrong, or what it costs."""
+        if self.costs is not None:
+            return self.costs.of_decisions(y, decided)
+        return np.asarray(decided != y, dtype=np.float64)
 
     def calibration_weights(self, frequencies: Float[Tensor, "K G"]) -> Float[Tensor, "K G"]:
         """Weights over cells of the cross-entropy that fixes the held-out temperature.
@@ -280,6 +354,9 @@ class BoundObjective:
         for name, scale in self.objective.terms:
             if name == "error":
                 part = frequencies / frequencies.sum()
+            elif name == COST:  # where nothing is at stake, examples weigh alike
+                part = frequencies * self._stakes.clamp_min(_NO_STAKE)
+                part = part / part.sum()
             elif name == "balanced":
                 part = _share_within(frequencies, 1) / self._mask.any(1).sum()
             else:
@@ -290,8 +367,9 @@ class BoundObjective:
     def rarest_cell(self, examples: Real[ndarray, "K G"]) -> float:
         """Examples of the rarest cell whose mean loss the objective takes.
 
-        These are classes for balanced and worst-class, cells for what is taken by group, those of
-        the positive class for equal-opportunity, and all examples together for the plain error.
+        These are classes for balanced, worst-class and cost, cells for what is taken by group,
+        those of the positive class for equal-opportunity, and all examples together for the plain
+        error.
 
         Parameters
         ----------
@@ -306,6 +384,9 @@ class BoundObjective:
                 taken = examples.sum()
             elif name in ("balanced", "worst-class"):
                 taken = per_class[self.present.any(axis=1)]
+            elif name == COST:
+                staked = self._stakes.numpy()[:, 0] > 0
+                taken = per_class[self.present.any(axis=1) & staked]
             elif name == "equal-opportunity":
                 taken = examples[self.positive or 0][self.present[self.positive or 0]]
             else:
@@ -317,6 +398,8 @@ class BoundObjective:
         self, examples: Float[ndarray, "K G"], frequencies: Float[ndarray, "K G"]
     ) -> float:
         """Variance of the objective's estimate when an example's loss has variance 1.
+
+        With costs it has the square of its class's stake, which is 1 on average.
 
         A mean over cells is as uncertain as its cells together; a maximum may come to rest on its
         rarest cell, and a difference on the two rarest, so these are counted as if they did. The
@@ -335,8 +418,10 @@ class BoundObjective:
         ).numpy()
         by_class = (shares**2 * inverse).sum(axis=1)
         two_rarest = np.sort(inverse, axis=1)[:, -2:].sum(axis=1)
+        staked = frequencies * self._stakes.numpy()
         variances = {
             "error": float((frequencies**2 * inverse).sum() / frequencies.sum() ** 2),
+            COST: float((staked**2 * inverse).sum() / frequencies.sum() ** 2),
             "balanced": float(by_class.sum() / self.present.any(axis=1).sum() ** 2),
             "worst-class": float(by_class.max()),
             "group-balanced": float(inverse.sum() / self.present.sum() ** 2),
@@ -348,6 +433,13 @@ class BoundObjective:
         deviation: float = sum(scale * np.sqrt(variances[name]) for name, scale in terms)
         return deviation**2 / sum(scale for _, scale in terms)
 
+    @property
+    def _stakes(self) -> Float[Tensor, "K 1"]:
+        """Of each class; all 1 without costs."""
+        if self.costs is None:
+            return torch.ones(len(self.present), 1, dtype=torch.float64)
+        return torch.from_numpy(self.costs.stakes)[:, None]
+
     def _term(
         self,
         name: str,
@@ -356,7 +448,7 @@ class BoundObjective:
         maximum: Maximum,
     ) -> Float[Tensor, ""]:
         mask = self._mask
-        if name == "error":
+        if name in ("error", COST):
             return (frequencies * torch.where(mask, cells, 0)).sum()
         if name in ("balanced", "worst-class"):
             inside = torch.where(mask, cells, 0)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from autobalance.bootstrap import REPLICATES, Estimate, draw_cell_errors, pivotal_estimate
+from autobalance.bootstrap import REPLICATES, Estimate, draw_cell_means, pivotal_estimate
 from autobalance.counts import Counts
-from autobalance.errors import DataError
-from autobalance.evaluation import cell_codes, cell_errors
+from autobalance.evaluation import cell_codes, cell_means
 from autobalance.objectives import BoundObjective
-
-MAX_RUNS = 31
-"""Who was wrong in which run of which method is kept as the bits of one integer."""
 
 
 def mean_paired_difference(
@@ -30,16 +26,10 @@ def mean_paired_difference(
     replicate draws test examples once, for both methods and all runs, and takes the mean of the
     runs' differences. So the interval speaks of the test examples that might have been drawn, for
     the mean of these runs; the mean of the runs' own intervals would be about as wide as one run's.
-
-    Raises
-    ------
-    DataError
-        If there are more than :data:`MAX_RUNS` runs.
     """
     runs, (K, G) = len(predicted), counts.values.shape
-    if runs > MAX_RUNS:
-        raise DataError(f"a difference is over {runs} runs; compare {MAX_RUNS} at most")
     both = np.concatenate([predicted, reference])
+    cell = cell_codes(y, g, K, G)
     frequencies = torch.from_numpy(counts.frequencies)
     risk = torch.vmap(lambda errors: objective.risk(errors, frequencies, sharpness=None))
 
@@ -49,13 +39,14 @@ def mean_paired_difference(
         values = risk(flat).numpy().reshape(2, runs, -1)
         return np.asarray((values[0] - values[1]).mean(0))
 
-    draws = draw_cell_errors(
-        both != y,
-        cell_codes(y, g, K, G),
+    losses = np.stack([objective.decision_losses(y, each) for each in both])
+    draws = draw_cell_means(
+        losses,
+        cell,
         K * G,
         np.ones(len(y)),
         REPLICATES,
         random_state,
     )
-    errors = np.stack([cell_errors(y, each, g, K, G) for each in both])
+    errors = np.stack([cell_means(each, cell, np.ones(len(y)), K, G) for each in losses])
     return pivotal_estimate(float(mean_difference(errors[:, None])[0]), mean_difference(draws))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 from sklearn.metrics import make_scorer
 
+from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.labels import Label, as_label
@@ -24,8 +26,9 @@ def objective_error(
     sensitive_features: Any = None,
     sample_weight: Any = None,
     positive_class: Label = None,
+    costs: Any = None,
 ) -> float:
-    """Error-rate twin of an objective, as a fraction: lower is better.
+    """Error-rate twin of an objective, as a fraction, or the mean cost: lower is better.
 
     Cells without an example in ``y_true`` are left out.
 
@@ -43,11 +46,13 @@ def objective_error(
         Weights of the examples.
     positive_class
         For ``equal-opportunity``.
+    costs
+        For ``cost``: what decisions cost, as :meth:`Costs.of` takes them, for the labels of either.
 
     Raises
     ------
     ObjectiveError
-        If the objective cannot be read or needs groups that are not there.
+        If the objective cannot be read or needs groups or costs that are not there.
     DataError
         If lengths differ or weights are negative.
     """
@@ -59,8 +64,12 @@ def objective_error(
         raise DataError(
             f"sample_weight needs {len(y_true)} values, none negative and some positive"
         )
+    if y_true.ndim == 2 and costs is not None:
+        raise DataError("costs are of the classes of one target, but there are several labels")
     if y_true.ndim == 2:
         return _error_of_labels(y_true, y_pred, objective, sensitive_features, weight)
+    if costs is not None:
+        return _mean_cost(objective, costs, y_true, y_pred, weight)
     classes, y = np.unique(y_true[weight > 0], return_inverse=True)
     groups = None
     if sensitive_features is not None:
@@ -94,7 +103,18 @@ def _error_of_labels(
     return Objective.parse(objective).bind(counts, "drop").error(errors, counts.frequencies)
 
 
-def objective_scorer(objective: str, positive_class: Label = None) -> Any:
+def _mean_cost(
+    objective: str, costs: Any, y_true: ndarray, y_pred: ndarray, weight: Float[ndarray, "N"]
+) -> float:
+    labels, codes = np.unique(np.concatenate([y_true, y_pred]), return_inverse=True)
+    names = [as_label(label) for label in labels]
+    parsed = Objective.parse(objective, costs=Costs.of(costs, names))
+    assert parsed.costs is not None  # they were just given
+    paid = parsed.costs.of_classes(names)[codes[: len(y_true)], codes[len(y_true) :]]
+    return parsed.terms[0][1] * float(np.average(paid, weights=weight))
+
+
+def objective_scorer(objective: str, positive_class: Label = None, costs: Any = None) -> Any:
     """A scikit-learn scorer, greater is better: minus :func:`objective_error`.
 
     With metadata routing switched on (``sklearn.set_config(enable_metadata_routing=True)``) the
@@ -106,15 +126,20 @@ def objective_scorer(objective: str, positive_class: Label = None) -> Any:
         A name or a sum.
     positive_class
         For ``equal-opportunity``.
+    costs
+        For ``cost``: :class:`~autobalance.costs.Costs` or a ``DataFrame`` with labels, since not
+        every part of the data need show every class.
     """
     from sklearn import get_config
 
-    Objective.parse(objective, positive_class)
+    named = None if costs is None else Costs.of(costs, ())
+    Objective.parse(objective, positive_class, named)
     scorer = make_scorer(
         objective_error,
         greater_is_better=False,
         objective=objective,
         positive_class=positive_class,
+        costs=named,
     )
     if get_config()["enable_metadata_routing"]:
         scorer.set_score_request(sensitive_features=True)

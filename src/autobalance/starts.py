@@ -13,6 +13,8 @@ def default_starts(objective: Objective) -> tuple[str, ...]:
     depends on how far the head is from being right: adjustments are optimal for a head that can
     express the classes' odds, weights move one that cannot.
     """
+    if objective.about_costs:
+        return "cost-adjustment", "cost-weighted"
     if objective.by_group:
         return "group-la", "group-balanced"
     if {name for name, _ in objective.terms} & {"balanced", "worst-class"}:

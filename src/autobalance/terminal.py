@@ -24,6 +24,7 @@ from rich.text import Text
 
 from autobalance.bootstrap import Estimate
 from autobalance.labels import label_text
+from autobalance.report.scale import ERROR_RATES, Scale, scale_of
 from autobalance.report.wording import (
     OBJECTIVE_NAMES,
     capitalized,
@@ -32,8 +33,6 @@ from autobalance.report.wording import (
     objective_name,
     percent,
     percent_interval,
-    points,
-    points_interval,
     readable,
 )
 from autobalance.runs.evaluate import RowsEvaluation
@@ -115,15 +114,16 @@ def print_run(metrics: Mapping[str, Any], paths: Sequence[Path], augmentation: s
         title_justify="left",
     )
     table.add_column("Loss", no_wrap=True)
-    for heading in ("Error", "95% interval", "Minus AutoBalance"):
+    scale = scale_of(metrics["objective"])
+    for heading in (capitalized(scale.noun), "95% interval", "Minus AutoBalance"):
         table.add_column(heading, justify="right", no_wrap=True)
     for method in metrics["methods"]:
         difference = method["difference"]
         table.add_row(
             Text(f"{method['name']}{'  ← kept' if method['name'] == metrics['kept'] else ''}"),
-            percent(method["value"]),
-            percent_interval(method["interval"]),
-            "" if difference is None else _gap(difference),
+            scale.value(method["value"]),
+            scale.interval(method["interval"]),
+            "" if difference is None else _gap(difference, scale),
             style="bold" if method["name"] == metrics["kept"] else "",
         )
     console = results_console()
@@ -167,8 +167,9 @@ def print_evaluation(result: RowsEvaluation) -> None:
     console.print(_summary_table(result))
 
 
-def _gap(difference: Mapping[str, Any]) -> str:
-    return f"{points(difference['value'])} ({points_interval(difference['interval'])})"
+def _gap(difference: Mapping[str, Any], scale: Scale) -> str:
+    interval = scale.difference_interval(difference["interval"])
+    return f"{scale.difference(difference['value'])} ({interval})"
 
 
 def _errors_table(
@@ -210,17 +211,20 @@ def _summary_table(result: RowsEvaluation) -> Table:
     for name in ("Value", "95% interval"):
         table.add_column(name, justify="right")
 
-    def add(name: str, estimate: Estimate, *, bold: bool = False) -> None:
+    def add(
+        name: str, estimate: Estimate, *, bold: bool = False, scale: Scale = ERROR_RATES
+    ) -> None:
         table.add_row(
             Text(capitalized(name)),
-            percent(estimate.value),
-            percent_interval(estimate.interval),
+            scale.value(estimate.value),
+            scale.interval(estimate.interval),
             style="bold" if bold else "",
         )
 
     asked = str(result.objective)
     if asked not in result.evaluation.summary:
-        add(objective_name(asked), result.evaluation.objective, bold=True)
+        asked_for = result.evaluation.objective
+        add(objective_name(asked), asked_for, bold=True, scale=scale_of(asked))
     for name, estimate in result.evaluation.summary.items():
         add(OBJECTIVE_NAMES[name], estimate, bold=name == asked)
     add("macro-F1", result.macro_f1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from autobalance import losses
+from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
@@ -243,3 +244,28 @@ def test_any_counts_give_a_usable_design(values, name):
 def test_refusals(name, arguments, message):
     with pytest.raises(DesignError, match=message):
         preset(name, LONG_TAIL, **arguments)
+
+
+class TestCosts:
+    COSTS = Costs(("a", "b", "c"), ((1.0, 2.0, 5.0), (2.0, 0.0, 8.0), (4.0, 4.0, 4.0)))
+    COUNTS = Counts(np.array([[60.0], [30.0], [10.0]]), ("a", "b", "c"))
+
+    def test_weights_are_what_the_errors_of_a_class_cost(self):
+        weight = preset("cost-weighted", self.COUNTS, self.COSTS).weight[:, 0]
+        np.testing.assert_allclose(weight / weight[0], [1, 2, 2e-3], rtol=1e-12)
+        assert self.COUNTS.frequencies[:, 0] @ weight == pytest.approx(1)
+
+    def test_for_two_classes_both_decide_as_elkan_does(self):
+        """Where the head is right, its plain logits cross at p* = c10 / (c10 + c01)."""
+        counts = Counts(np.array([[80.0], [20.0]]), (0, 1))
+        costs = Costs((0, 1), ((0.0, 1.0), (9.0, 0.0)))
+        for name in ("cost-weighted", "cost-adjustment"):
+            design = preset(name, counts, costs)
+            p = np.array([0.9, 0.1])  # of an example for which both decisions cost the same
+            z = np.log(p * design.weight[:, 0]) - design.additive[:, 0]
+            assert z[0] == pytest.approx(z[1]), name
+
+    @pytest.mark.parametrize("arguments", [{}, {"costs": COSTS, "tau": 1.0}])
+    def test_they_take_costs_and_nothing_else(self, arguments):
+        with pytest.raises(DesignError, match="takes the costs of decisions and nothing else"):
+            preset("cost-weighted", self.COUNTS, **arguments)

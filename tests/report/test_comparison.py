@@ -133,3 +133,21 @@ def test_damaged_metrics_are_refused_in_one_sentence(compared):
     del runs[1].metrics["space"]
     with pytest.raises(ArtifactError, match=r"cannot be compared.*KeyError: 'space'"):
         render_comparison(runs)
+
+
+def test_costs_are_numbers_beside_error_rates_and_drawn_apart(compared, read_page):
+    runs = compared(first=(CELLS, {}), second=(CELLS, {}))
+    runs[1].metrics.update(objective="cost", costs={"classes": ["no", "yes"]})
+    for method in runs[1].metrics["methods"]:
+        method.update(value=12.5, interval=[12.0, 13.0])
+    page = read_page(render_comparison(runs))
+    row = page.row("before-and-after", "second AutoBalance, kept")
+    assert row[1:4] == ["12.5 12.0–13.0", "12.5 12.0–13.0", "0"]
+    assert "different objectives or costs" in page.text
+
+
+def test_other_costs_are_another_objective(compared):
+    runs = compared(first=(CELLS, {}), second=(CELLS, {}))
+    for run, cost in zip(runs, (1.0, 2.0), strict=True):
+        run.metrics.update(objective="cost", costs={"matrix": [[0, cost], [1, 0]]})
+    assert "different objectives or costs" in render_comparison(runs)

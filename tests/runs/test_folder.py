@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from autobalance.errors import ArtifactError, AutoBalanceError
+from autobalance.objectives import Objective
 from autobalance.runs.evaluate import evaluate_rows
 from autobalance.runs.folder import SavedModel
 from autobalance.runs.watch import Watch
@@ -23,7 +24,7 @@ def edit(path, **changes):
 def test_the_model_reads_back(run, run_folder):
     saved = SavedModel.read(run_folder)
     assert saved.reader == run.saved.reader
-    assert (saved.objective, saved.positive_class) == ("group-balanced", None)
+    assert saved.objective == Objective.parse("group-balanced")
     np.testing.assert_array_equal(saved.model.coef, run.saved.model.coef)
     np.testing.assert_array_equal(saved.model.intercept, run.saved.model.intercept)
 

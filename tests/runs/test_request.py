@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from autobalance.costs import Costs
 from autobalance.data.images.encoder import ImageEncoder
 from autobalance.errors import DataError, DesignError, ObjectiveError
 from autobalance.runs.columns import Columns
@@ -99,3 +100,13 @@ def test_a_constraint_that_cannot_be_read_is_refused_with_the_objective():
 def test_a_start_is_a_preset_or_a_file():
     with pytest.raises(DesignError, match=r"neither a preset .* nor a design file"):
         procedure(replace(IMAGES, start="best"), COLOUR)
+
+
+def test_costs_ask_for_cost_and_tell_requests_apart():
+    costs = Costs(("a", "b"), ((0.0, 1.0), (5.0, 0.0)))
+    request = replace(TABLE, costs=costs)
+    objective = request.parse_objective()
+    assert (str(objective), objective.costs) == ("cost", costs)
+    assert repr(request) != repr(
+        replace(request, costs=Costs(("a", "b"), ((0.0, 1.0), (6.0, 0.0))))
+    )

@@ -90,7 +90,11 @@ class SmallData:
             self.sample_weight,
             folds or self.folds(),
             space,
-            Objective.parse(objective, positive_class).bind(self.counts, empty_cells),
+            (
+                objective
+                if isinstance(objective, Objective)
+                else Objective.parse(objective, positive_class)
+            ).bind(self.counts, empty_cells),
             **{**precise, **options},
         )
 

@@ -13,6 +13,9 @@ from autobalance.space import SearchSpace
 OURS = "AutoBalance"
 BASELINE = "Cross-entropy"
 TUNED_BIAS = "Tuned post-hoc bias"
+LEAST_COST = "Least expected cost"
+DECISION_RULE = "decision rule"
+"""Kind of what is shown beside the contenders but cannot be kept, where logits decide."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,19 @@ WITH_GROUPS = (
 )
 
 
-def closed_forms(n_groups: int) -> tuple[ClosedForm, ...]:
+OF_COSTS = (
+    CROSS_ENTROPY,
+    ClosedForm("cost-weighted", "Cost weights"),
+    ClosedForm("cost-adjustment", "Cost adjustment"),
+    _WEIGHTED,
+    _LOGIT_ADJUSTMENT,
+)
+
+
+def closed_forms(n_groups: int, about_costs: bool = False) -> tuple[ClosedForm, ...]:
     """The losses to compare with; each is tuned on the folds for the objective, as ours is."""
+    if about_costs:
+        return OF_COSTS
     return WITHOUT_GROUPS if n_groups == 1 else WITH_GROUPS
 
 
@@ -82,7 +96,8 @@ def train_all(
         started = time.perf_counter()
         head = bench.train(make_space(bench), OURS, progress=evaluated)
         yield replace(head, seconds=time.perf_counter() - started)
-    for form in closed_forms(bench.counts.n_groups):
+    about_costs = bench.objective.objective.about_costs
+    for form in closed_forms(bench.counts.n_groups, about_costs):
         biased = form is CROSS_ENTROPY and is_wanted(TUNED_BIAS)
         if not (is_wanted(form.name) or biased):
             continue

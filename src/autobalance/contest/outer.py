@@ -16,10 +16,12 @@ from jaxtyping import Integer
 from joblib import Parallel, delayed
 from numpy import ndarray
 
-from autobalance.contest.contenders import train_all
+from autobalance.calibration import TRAIN
+from autobalance.contest.contenders import BASELINE, DECISION_RULE, LEAST_COST, train_all
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
 from autobalance.objectives import BoundObjective
+from autobalance.posthoc import least_expected_cost
 from autobalance.ranks import current_ranks
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
@@ -199,15 +201,22 @@ def _predict(
     evaluated: Callable[[Evaluation], None] = lambda _: None,
     starting: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Contender]:
-    """All contenders on one outer part."""
+    """All contenders on one outer part, and the rule for costs beside them."""
     train = np.flatnonzero(outer.train[part])
     left_out = data.features[outer.row[outer.fold == part]]
     inner = procedure.on_part(_cv_within(procedure.cv, train, len(data)), part)
     bench = inner.bench(data.part(train))
-    return {
-        head.name: Contender(head.model.predict(left_out), head.kind, head.fitted)
-        for head in train_all(bench, inner.space, evaluated, starting)
+    heads = {head.name: head for head in train_all(bench, inner.space, evaluated, starting)}
+    contenders = {
+        name: Contender(head.model.predict(left_out), head.kind, head.fitted)
+        for name, head in heads.items()
     }
+    costs = bench.objective.costs
+    if costs is not None:
+        model = bench.calibrated(heads[BASELINE]).model
+        codes = least_expected_cost(model.probabilities(left_out, TRAIN), costs.matrix)
+        contenders[LEAST_COST] = Contender(codes, DECISION_RULE, 2 * len(costs.matrix))
+    return contenders
 
 
 def _cv_within(cv: Any, train: Integer[ndarray, "M"], size: int) -> Any:

@@ -19,7 +19,7 @@ from autobalance.augmentation.policy import Policy
 from autobalance.bench import DEFAULT_RIDGE, Bench
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
-from autobalance.errors import DataError, DesignError
+from autobalance.errors import DataError, DesignError, ObjectiveError
 from autobalance.labels import Label
 from autobalance.losses.presets import preset
 from autobalance.network_bench import NetworkBench
@@ -185,6 +185,11 @@ class Procedure:
             counts or with a network.
         """
         self.objective.bind(counts, self.empty_cells)
+        if self.constraints and self.objective.about_costs:
+            raise ObjectiveError(
+                "limits on error rates cannot be kept while costs are minimised; leave the "
+                "constraints out, and let the errors that they are about cost more"
+            )
         self._check_policy()
         SearchSpace.build(
             self._given_start(counts),
@@ -353,7 +358,8 @@ class Procedure:
         if isinstance(self.start, str):
             first = default_starts(self.objective)[0]
             name = first if self.start == AUTO else self.start
-            return self._with_policy(replace(preset(name, counts), ridge=self._ridge), radius)
+            design = preset(name, counts, self.objective.costs)
+            return self._with_policy(replace(design, ridge=self._ridge), radius)
         made_for = self.start.counts
         if (made_for.classes, made_for.groups) != (counts.classes, counts.groups):
             raise DesignError(

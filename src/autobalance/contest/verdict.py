@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autobalance.bootstrap import Estimate
-from autobalance.contest.contenders import BASELINE, OURS
+from autobalance.contest.contenders import BASELINE, DECISION_RULE, OURS
 from autobalance.contest.outer import Contender, OuterPredictions
 from autobalance.evaluation import Evaluator
 
@@ -85,7 +85,7 @@ class Verdict:
     best
         The one of the lowest error.
     standings
-        Every contender, the designed loss first.
+        Every contender, the designed loss first, and what is shown beside them.
     parts
         Outer training parts; 1 is a single untouched part.
     examples, rarest
@@ -144,7 +144,7 @@ def judge(evaluator: Evaluator, predictions: OuterPredictions) -> Verdict:
         for name, contender in contenders.items()
     }
     simplest_first = sorted(
-        contenders,
+        (name for name, contender in contenders.items() if contender.kind != DECISION_RULE),
         key=lambda name: (_degree(name, contenders[name]), errors[name].value),
     )
     best = min(simplest_first, key=lambda name: errors[name].value)

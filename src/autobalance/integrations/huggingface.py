@@ -137,7 +137,8 @@ class AutoBalanceTrainer(Trainer):
         As for ``transformers.Trainer``.
     loss
         What the model is trained with, made by
-        :meth:`~autobalance.losses.parametric.ParametricCrossEntropy.from_design`. The search overwrites its values.
+        :meth:`~autobalance.losses.parametric.ParametricCrossEntropy.from_design`. The search
+        overwrites its values.
     objective
         What should be small on held-out examples, such as ``"balanced"``; ``None`` (default) trains
         with the loss as it is.
@@ -146,7 +147,8 @@ class AutoBalanceTrainer(Trainer):
     group_name
         The column of group codes.
     search_options
-        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as ``settings``.
+        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as
+        ``settings``.
 
     Raises
     ------

@@ -41,7 +41,8 @@ class SearchCallback(Callback):
         What should be small on held-out examples, such as ``"balanced"``.
     held_out
         A map-style ``Dataset``, of which batches are drawn that show all cells alike; or a loader,
-        as :class:`~autobalance.search.online.OnlineSearch` takes it. Either gives what training is given.
+        as :class:`~autobalance.search.online.OnlineSearch` takes it. Either gives
+        what training is given.
     read
         From a batch to (inputs, targets) or (inputs, targets, groups); by default a batch is one of
         these. Inputs are what the network is called with.
@@ -49,7 +50,8 @@ class SearchCallback(Callback):
         Name of the submodule that maps inputs to logits, such as ``"net"``. By default it is the
         LightningModule's own ``forward``.
     options
-        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as ``settings``.
+        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as
+        ``settings``.
 
     Raises
     ------

@@ -142,7 +142,8 @@ class SearchCallback(Callback):
         net's ``train_split`` sets aside; its validation scores then look better than they are,
         because the loss was chosen by it.
     options
-        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as ``settings``.
+        Further keyword arguments of :class:`~autobalance.search.online.OnlineSearch`, such as
+        ``settings``.
 
     Attributes
     ----------

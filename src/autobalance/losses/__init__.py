@@ -6,10 +6,13 @@ from autobalance.losses.binary import (
 )
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.losses.presets import (
+    COST_PRESETS,
     PRESETS,
     balanced_softmax,
     cdt,
     class_balanced,
+    cost_adjustment,
+    cost_weighted,
     cross_entropy,
     group_balanced,
     group_la,
@@ -22,6 +25,7 @@ from autobalance.losses.presets import (
 )
 
 __all__ = [
+    "COST_PRESETS",
     "PRESETS",
     "ParametricBinaryCrossEntropy",
     "ParametricCrossEntropy",
@@ -30,6 +34,8 @@ __all__ = [
     "balanced_softmax",
     "cdt",
     "class_balanced",
+    "cost_adjustment",
+    "cost_weighted",
     "cross_entropy",
     "group_balanced",
     "group_la",

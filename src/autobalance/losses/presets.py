@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import DesignError
@@ -214,6 +215,44 @@ def group_vs(counts: Counts, tau: float = 1.0, gamma: float = 0.3) -> LossDesign
     )
 
 
+def cost_weighted(counts: Counts, costs: Costs) -> LossDesign:
+    """Weight every class by what its errors cost, w_y ∝ Σ_k (C[y, k] − min_j C[y, j]).
+
+    Elkan, "The foundations of cost-sensitive learning", IJCAI 2001; Zadrozny, Langford and Abe,
+    "Cost-sensitive learning by cost-proportionate example weighting", ICDM 2003. It is consistent
+    for two classes, and for more if a class's errors all cost the same.
+
+    Parameters
+    ----------
+    counts
+        Training examples per cell.
+    costs
+        Of decisions. A class of which they are all the same keeps a thousandth of the largest
+        weight.
+    """
+    return _design("cost-weighted", counts, weight=_cost_of_errors(counts, costs))
+
+
+def cost_adjustment(counts: Counts, costs: Costs) -> LossDesign:
+    """Take the logarithm of the weights of :func:`cost_weighted` off the logits while training.
+
+    As :func:`logit_adjustment` is to :func:`weighted`, with l_y = −log w_y: a head that is trained
+    to the odds of softmax(z + l) has plain logits z = log p_y + log w_y, the largest of which costs
+    least to decide for.
+
+    Parameters
+    ----------
+    counts, costs
+        As there.
+    """
+    return _design("cost-adjustment", counts, additive=-np.log(_cost_of_errors(counts, costs)))
+
+
+COST_PRESETS: Mapping[str, Callable[[Counts, Costs], LossDesign]] = MappingProxyType(
+    {"cost-weighted": cost_weighted, "cost-adjustment": cost_adjustment}
+)
+"""Presets that look at costs too."""
+
 PRESETS: Mapping[str, Callable[..., LossDesign]] = MappingProxyType(
     {
         "cross-entropy": cross_entropy,
@@ -229,19 +268,25 @@ PRESETS: Mapping[str, Callable[..., LossDesign]] = MappingProxyType(
         "group-la": group_la,
     }
 )
-"""Every preset by its stable name."""
+"""Every preset of counts alone by its stable name."""
 
 
-def preset(name: str, counts: Counts, **arguments: float) -> LossDesign:
+def preset(name: str, counts: Counts, costs: Costs | None = None, **arguments: float) -> LossDesign:
     """Make the preset ``name`` for ``counts``, with the arguments of its function.
 
     Raises
     ------
     DesignError
-        If there is no such preset, or an argument is unknown to it or out of range.
+        If there is no such preset, it needs costs and there are none, or an argument is unknown to
+        it or out of range.
     """
+    if name in COST_PRESETS:
+        if costs is None or arguments:
+            raise DesignError(f"preset {name!r} takes the costs of decisions and nothing else")
+        return COST_PRESETS[name](counts, costs)
     if name not in PRESETS:
-        raise DesignError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+        names = ", ".join((*PRESETS, *COST_PRESETS))
+        raise DesignError(f"there is no preset {name!r}; choose one of {names}")
     try:
         return PRESETS[name](counts, **arguments)
     except TypeError as error:
@@ -256,6 +301,12 @@ def _cell_counts(counts: Counts) -> Float[ndarray, "K G"]:
     """Examples per cell, where empty cells are counted as half an example."""
     rarest = counts.values[counts.present].min()
     return np.where(counts.present, counts.values, min(1.0, rarest) / 2.0)
+
+
+def _cost_of_errors(counts: Counts, costs: Costs) -> Float[ndarray, "K 1"]:
+    matrix = costs.of_classes(counts.classes)
+    total = (matrix - matrix.min(axis=1, keepdims=True)).sum(axis=1, keepdims=True)
+    return np.asarray(np.maximum(total, 1e-3 * total.max()))
 
 
 def _prior(counts: Counts, tau: float) -> Float[ndarray, "K 1"]:

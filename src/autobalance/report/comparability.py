@@ -50,7 +50,7 @@ def comparability(names: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> Co
     """
     keys = [json.dumps(_sample(run), sort_keys=True) for run in runs]
     letters = [_letter(list(dict.fromkeys(keys)).index(key)) for key in keys]
-    objectives = {run["objective"] for run in runs}
+    objectives = {json.dumps([run["objective"], run.get("costs")]) for run in runs}
     cautions = [
         _other_examples(letters, runs),
         _other_objectives(objectives),
@@ -95,8 +95,8 @@ def _other_objectives(objectives: set[str]) -> str:
     if len(objectives) == 1:
         return ""
     return (
-        "The runs were asked for different objectives, so “before and after” are errors of "
-        "different kinds; compare the runs under “every objective”."
+        "The runs were asked for different objectives or costs, so “before and after” are figures "
+        "of different kinds; compare the runs under “every objective”."
     )
 
 

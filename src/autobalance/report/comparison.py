@@ -18,6 +18,7 @@ from autobalance.report.content.side_by_side import (
 )
 from autobalance.report.page import DAMAGE, fill
 from autobalance.report.roles import Roles
+from autobalance.report.scale import scale_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,5 +90,6 @@ def _heading(
         return start
     values = [float(role.kept["value"]) for role in roles]
     objective = wording.objective_name(metrics[0]["objective"])
-    low, high = wording.percent(min(values)), wording.percent(max(values))
+    scale = scale_of(metrics[0]["objective"])
+    low, high = scale.value(min(values)), scale.value(max(values))
     return f"{start}: {objective} {low}" if low == high else f"{start}: {objective} {low} to {high}"

@@ -20,6 +20,7 @@ from autobalance.report.content.loss import losses
 from autobalance.report.content.opening import meanings, opening
 from autobalance.report.content.record import data_facts, names_read, search_course, settings_text
 from autobalance.report.roles import Roles
+from autobalance.report.scale import ERROR_RATES, scale_of
 
 DAMAGE = (ArithmeticError, AttributeError, LookupError, TemplateError, TypeError, ValueError)
 """What a page raises that was given something other than a run's metrics."""
@@ -74,6 +75,7 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     templates.globals["open_rows"] = _OPEN_ROWS
+    templates.globals["rates"] = ERROR_RATES
     templates.filters |= {
         name: getattr(wording, name)
         for name in (
@@ -81,9 +83,6 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
             "count",
             "number",
             "percent",
-            "percent_interval",
-            "points",
-            "points_interval",
             "points_off",
             "readable",
         )
@@ -108,6 +107,7 @@ def _report_content(
         "metrics": metrics,
         "roles": roles,
         "objective": wording.objective_name(metrics["objective"]),
+        "scale": scale_of(metrics["objective"]),
         "meanings": meanings(metrics["objective"]),
         "opening": opening(metrics, roles),
         "evidence": evidence(metrics, roles),

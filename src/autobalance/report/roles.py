@@ -8,6 +8,7 @@ from typing import Any
 
 OURS = "AutoBalance"
 BASELINE = "Cross-entropy"
+DECISION_RULE = "decision rule"
 
 BASES = {
     "test split": "the {} examples of the test split, which played no part in any choice",

@@ -26,6 +26,7 @@ OBJECTIVE_NAMES = {
     "worst-group": "worst-group error",
     "equal-opportunity": "equal-opportunity gap",
     "equalized-odds": "equalized-odds gap",
+    "cost": "mean cost",
 }
 
 OBJECTIVE_MEANINGS = {
@@ -36,6 +37,7 @@ OBJECTIVE_MEANINGS = {
     "worst-group": "the largest error of any class within any group",
     "equal-opportunity": "how far the groups’ errors on the positive class lie apart",
     "equalized-odds": "how far the groups’ errors lie apart, summed over the classes",
+    "cost": "what the decisions cost on average over all examples, in the unit of the costs given",
 }
 
 

@@ -75,8 +75,7 @@ class RowsEvaluation:
             "version": VERSION,
             "source": Path(self.source).name,
             "rows": self.rows,
-            "objective": str(self.objective),
-            "positive_class": label_to_json(self.objective.positive_class),
+            **self.objective.to_json(),
             "classes": [label_to_json(label) for label in self.counts.classes],
             "groups": None if groups is None else [label_to_json(label) for label in groups],
             "examples": self.examples.tolist(),
@@ -156,13 +155,13 @@ def evaluate_rows(
         if counts.groups is None or rows.groups is None
         else codes_of_groups(rows.groups, counts.groups)
     )
-    objective = Objective.parse(saved.objective, saved.positive_class)
+    objective = saved.objective
     evaluator = Evaluator(
         y,
         g,
         counts,
         objective.bind(counts, empty_cells="drop"),
-        measurable_objectives(counts, saved.positive_class),
+        measurable_objectives(counts, objective.positive_class),
         random_state=seed,
     )
     logits = saved.model.logits(saved.reader.transform(rows.content))
@@ -170,7 +169,8 @@ def evaluate_rows(
     cell = cell_codes(y, g, *counts.values.shape)
     ranking = None
     if counts.n_classes == 2 and len(np.unique(y)) == 2:
-        positive = 1 if saved.positive_class is None else counts.classes.index(saved.positive_class)
+        named = objective.positive_class
+        positive = 1 if named is None else counts.classes.index(named)
         ranking = ranking_quality(
             y == positive,
             logits[:, positive] - logits[:, 1 - positive],

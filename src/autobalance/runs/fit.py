@@ -80,7 +80,7 @@ def fit_rows(
     folds = data.folds(procedure.held_out, request.seed)
     _introduce(prepared, folds, objective, request, watch)
     watch.stage("Starting", 0.0)
-    forms = closed_forms(counts.n_groups)
+    forms = closed_forms(counts.n_groups, objective.about_costs)
     pace = (
         Pace(watch, len(forms))
         if request.model is None
@@ -104,8 +104,7 @@ def fit_rows(
     metrics = {
         "format": METRICS_FORMAT,
         "version": METRICS_VERSION,
-        "objective": str(objective),
-        "positive_class": label_to_json(objective.positive_class),
+        **objective.to_json(),
         "classes": [label_to_json(label) for label in counts.classes],
         "groups": None
         if counts.groups is None
@@ -143,13 +142,8 @@ def fit_rows(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return FinishedRun(
-        SavedModel(
-            kept.model,
-            prepared.reader,
-            str(objective),
-            objective.positive_class,
-        ),
-        _with_origin(kept, str(objective), prepared.source, request),
+        SavedModel(kept.model, prepared.reader, objective),
+        _with_origin(kept, objective, prepared.source, request),
         metrics,
         ours.result.history,
         None
@@ -189,7 +183,7 @@ def _introduce(
     if folds.note:
         watch.say(f"{folds.note}.")
     why = ""
-    if request.objective is None:
+    if request.objective is None and request.costs is None:
         why = f" (the default with{'' if counts.groups is not None else 'out'} groups)"
     watch.say(f"Objective: {objective}{why}, on {_held_out(folds)}.")
 
@@ -228,10 +222,12 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _with_origin(head: TrainedHead, objective: str, source: str, request: FitRequest) -> LossDesign:
+def _with_origin(
+    head: TrainedHead, objective: Objective, source: str, request: FitRequest
+) -> LossDesign:
     return head.design.with_metadata(
         name=head.name,
-        objective=objective,
+        **objective.facts(),
         source=Path(source).name,
         seed=request.seed,
         versions=_versions(),

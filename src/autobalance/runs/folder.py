@@ -12,10 +12,11 @@ from typing import Any
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
-from autobalance.labels import Label, label_from_json, label_text, label_to_json
+from autobalance.labels import label_text
 from autobalance.model import Model
 from autobalance.models.factory import Factory
 from autobalance.network_model import read_model
+from autobalance.objectives import Objective
 from autobalance.report import render_report
 from autobalance.runs.augmented import Augmented
 from autobalance.runs.readers import Reader, reader_from_state
@@ -41,25 +42,17 @@ class SavedModel:
         The head or the network.
     reader
         From a file to what the model takes.
-    objective, positive_class
+    objective
         What the loss was designed for.
     """
 
     model: Model
     reader: Reader
-    objective: str
-    positive_class: Label
+    objective: Objective
 
     def write(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.safetensors``."""
-        self.model.write(
-            folder,
-            {
-                **self.reader.to_state(),
-                "objective": self.objective,
-                "positive_class": label_to_json(self.positive_class),
-            },
-        )
+        self.model.write(folder, {**self.reader.to_state(), **self.objective.to_json()})
 
     @classmethod
     def read(cls, folder: Path, factory: Factory | None = None) -> SavedModel:
@@ -76,12 +69,7 @@ class SavedModel:
             )
         model, extra = read_model(folder, factory)
         try:
-            saved = cls(
-                model,
-                reader_from_state(extra),
-                str(extra["objective"]),
-                label_from_json(extra["positive_class"]),
-            )
+            saved = cls(model, reader_from_state(extra), Objective.from_json(extra))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"the model in {folder} is damaged or was not written by autobalance fit "

@@ -9,12 +9,13 @@ from typing import Any
 from autobalance.augmentation.operations import kornia_modules
 from autobalance.augmentation.policy import policy_for_images
 from autobalance.contest.procedure import BALL, Procedure
+from autobalance.costs import Costs
 from autobalance.data.wording import amount
 from autobalance.design import LossDesign
-from autobalance.errors import DataError, DesignError
-from autobalance.losses.presets import PRESETS
+from autobalance.errors import DataError, DesignError, ObjectiveError
+from autobalance.losses.presets import COST_PRESETS, PRESETS
 from autobalance.network_settings import TABULAR_TRAINING, NetworkSettings, usual_augmentation
-from autobalance.objectives import Objective
+from autobalance.objectives import COST, Objective
 from autobalance.policy_space import POLICY_PARAMETERS, searched_in
 from autobalance.runs.columns import Columns
 from autobalance.runs.image_columns import ImageColumns
@@ -40,9 +41,12 @@ class FitRequest:
     columns
         Which column is what, in a table or beside images.
     objective
-        An expression, or ``None`` for ``balanced`` without and ``group-balanced`` with groups.
+        An expression, or ``None`` for ``balanced`` without and ``group-balanced`` with groups, and
+        ``cost`` with costs.
     positive_class
         By its text; ``None`` for the last of two classes.
+    costs
+        What decisions cost; classes by their text.
     empty_cells
         ``"error"`` or ``"drop"``.
     drop_classes
@@ -81,6 +85,7 @@ class FitRequest:
     columns: Columns | ImageColumns
     objective: str | None = None
     positive_class: str | None = None
+    costs: Costs | None = None
     empty_cells: str = "error"
     drop_classes: tuple[str, ...] = ()
     train_on: tuple[str, ...] = ("train",)
@@ -118,12 +123,22 @@ class FitRequest:
         Raises
         ------
         ObjectiveError
-            If the expression or a constraint cannot be read.
+            If the expression or a constraint cannot be read, or costs and objective do not go
+            together.
         """
         default = "group-balanced" if self.columns.groups else "balanced"
+        if self.costs is not None:
+            default = COST
         for text in self.constraints:
             Constraint.parse(text)
-        return Objective.parse(default if self.objective is None else self.objective)
+        objective = Objective.parse(
+            default if self.objective is None else self.objective, costs=self.costs
+        )
+        if objective.about_costs and self.costs is None:
+            raise ObjectiveError(
+                "objective 'cost' needs what decisions cost; name a CSV file of them with --costs"
+            )
+        return objective
 
     def procedure(
         self, objective: Objective, reader: Reader, checkpoints: Path | None
@@ -206,7 +221,7 @@ class FitRequest:
 
     def _start(self) -> str | LossDesign:
         """The name of a preset, or the design in a file."""
-        if self.start == AUTO or self.start in PRESETS:
+        if self.start == AUTO or self.start in (*PRESETS, *COST_PRESETS):
             return self.start
         if not self.start.endswith(".json"):
             raise DesignError(

@@ -46,7 +46,7 @@ class Constraint:
         Raises
         ------
         ObjectiveError
-            If the text is no objective and limit.
+            If the text is no objective and limit, or the objective is about costs.
         """
         match = _TEXT.fullmatch(text)
         try:
@@ -58,7 +58,13 @@ class Constraint:
                 f"constraint {text!r} is not an objective and a limit; write error<=0.3, "
                 "with the limit as an error rate"
             )
-        return cls(Objective.parse(match["objective"], positive_class), limit)
+        objective = Objective.parse(match["objective"], positive_class)
+        if objective.about_costs:
+            raise ObjectiveError(
+                f"constraint {text!r} limits costs, but limits are for error rates only; make cost "
+                "the objective"
+            )
+        return cls(objective, limit)
 
     def __str__(self) -> str:
         """Text that :meth:`parse` reads back."""

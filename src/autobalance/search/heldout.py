@@ -5,6 +5,14 @@ by the temperature 1/s, and twice as sharp they are near the decision that an er
 paper takes the cross-entropy, −log softmax(s z)_y, which goes on to reward confidence in examples
 that are right already; a linear head that cannot fit its classes pays for that with errors.
 
+Both are cases of what a decision costs (:mod:`autobalance.costs`). With the stake s_y of the true
+class and the credit A[y, k] of deciding k, which is 1 for k = y and else 0 if all errors cost the
+same, they are
+
+    s_y (1 − Σ_k A[y, k] softmax(2 s z)_k)    and    −s_y log Σ_k A[y, k] softmax(s z)_k,
+
+the expected cost of a decision drawn from the softmax, and a bound on it that goes on to reward.
+
 The temperature is profiled out first: logits are multiplied by the s = 1/T that minimises the
 held-out cross-entropy (weighted over cells as the objective's linear terms weigh them, evenly
 otherwise). Only then can a design not seem better by having the right scale of logits, which says
@@ -188,8 +196,20 @@ class HeldOutRisk:
 
     def _losses(self, scaled: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
         sharper = _SHARPER * scaled if self._smooth_error else scaled
-        cross_entropy = self._cross_entropies(sharper)
-        return -torch.expm1(-cross_entropy) if self._smooth_error else cross_entropy
+        log_losses = self._log_losses(sharper)
+        losses = -torch.expm1(-log_losses) if self._smooth_error else log_losses
+        costs = self.objective.costs
+        if costs is None:
+            return losses
+        return torch.from_numpy(costs.stakes)[self.target].to(losses) * losses
+
+    def _log_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+        """−log of the credit that a decision drawn from the softmax can expect."""
+        costs = self.objective.costs
+        if costs is None:  # credit for the true class alone
+            return self._cross_entropies(logits)
+        credits = torch.from_numpy(costs.credits).log()[self.target].to(logits)
+        return -torch.logsumexp(torch.log_softmax(logits, 1) + credits, 1).cpu()
 
     def _cross_entropies(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
         target = self.target.to(logits.device)

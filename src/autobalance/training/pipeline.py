@@ -194,7 +194,7 @@ def search_and_retrain(
         )
     return Retrained(
         model,
-        design.with_metadata(objective=str(parsed), start=first.metadata.get("preset", "given")),
+        design.with_metadata(**parsed.facts(), start=first.metadata.get("preset", "given")),
         tuple(search.history),
         {SEARCH: tuple(searching.history), RETRAINING: tuple(retraining.history)},
         held_out.numpy(),
@@ -244,7 +244,7 @@ def starting_design(
             )
         return replace(start, counts=examples.counts)
     name = default_starts(objective)[0] if start == "auto" else start
-    return preset(name, examples.counts)
+    return preset(name, examples.counts, objective.costs)
 
 
 def new_training(
@@ -350,10 +350,11 @@ def add_search(
         trained_by=training.optimizer,
     )
 
+    costs = "" if objective.costs is None else f" {objective.costs}"
     course = {name: described(value) for name, value in vars(settings).items()}
     training.origin["search"] = (
         f"{objective} {objective.positive_class} {training.search.space.parameters} {dictionary} "
-        f"{parametrisation} {plan.batch_size} {course}"
+        f"{parametrisation} {plan.batch_size} {course}{costs}"
     )
     shape = examples.counts.values.shape
     y = examples.targets[held_out].numpy()

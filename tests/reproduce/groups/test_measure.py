@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from autobalance.counts import Counts
-from autobalance.errors import DataError
-from autobalance.paired import MAX_RUNS
 from autobalance.reproduce.groups.measure import (
     METRICS,
     bound_metrics,
@@ -108,11 +106,3 @@ def test_without_the_headline_there_is_nothing_to_compare_with(scored):
     test, y = scored
     rows = rows_of(test, y, "theirs", (5, 5, 5, 5))
     assert "balanced_difference" not in summarised(rows, test, COUNTS, "ours", ["theirs"])["theirs"]
-
-
-def test_more_runs_than_a_comparison_can_hold_are_refused(scored):
-    test, y = scored
-    many = [(1, 1, 1, 1)] * (MAX_RUNS + 1)
-    rows = [*rows_of(test, y, "ours", *many), *rows_of(test, y, "theirs", *many)]
-    with pytest.raises(DataError, match=f"over {MAX_RUNS + 1} runs"):
-        summarised(rows, test, COUNTS, "ours", ["theirs"])

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from autobalance.report import figures, wording
 from autobalance.report.picture import picture
-from autobalance.report.roles import Roles
+from autobalance.report.roles import DECISION_RULE, Roles
+from autobalance.report.scale import Scale, scale_of
 
 _HOW = {
     "outer folds": "{folds} times, each time without another part of the training data, and "
@@ -41,8 +42,11 @@ def evidence(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any] | None:
         "overruled": kept != recommended,
         "how": "Every method ran its whole procedure (tuning, search and training) "
         + _HOW[verdict["basis"]].format(folds=verdict["folds"], examples=verdict["examples"]),
-        "methods": [{**method, "reading": _standing(method, verdict)} for method in ranked],
-        "figure": _evidence_picture(ranked, kept, verdict["best"]),
+        "methods": [
+            {**method, "reading": _standing(method, verdict, metrics["objective"])}
+            for method in ranked
+        ],
+        "figure": _evidence_picture(ranked, kept, verdict["best"], scale_of(metrics["objective"])),
     }
 
 
@@ -58,17 +62,18 @@ def measured(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any] | None:
     """
     if metrics["basis"] == metrics["verdict"]["basis"]:
         return None
-    objective = wording.objective_name(metrics["objective"])
     return {
         "methods": [{**method, "reading": _reading(method)} for method in roles.ranked],
-        "figure": _comparison_picture(roles.ranked, roles.kept["name"], objective),
+        "figure": _comparison_picture(roles.ranked, roles.kept["name"], metrics["objective"]),
         "confirms": metrics["verdict"]["basis"] is not None,
     }
 
 
-def _standing(method: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+def _standing(method: Mapping[str, Any], verdict: Mapping[str, Any], objective: str) -> str:
     if method["name"] == verdict["best"]:
-        return "the lowest error"
+        return f"the lowest {scale_of(objective).noun}"
+    if method["kind"] == DECISION_RULE:
+        return "no loss, so not to be kept"
     return "worse" if method["distinguishable"] else "cannot be told apart"
 
 
@@ -81,7 +86,9 @@ def _reading(method: Mapping[str, Any]) -> str:
     return "worse" if low > 0 else "better" if high < 0 else "no clear difference"
 
 
-def _evidence_picture(ranked: Sequence[Mapping[str, Any]], kept: str, best: str) -> Markup:
+def _evidence_picture(
+    ranked: Sequence[Mapping[str, Any]], kept: str, best: str, scale: Scale
+) -> Markup:
     names = _names(ranked, kept)
     gaps = [method["to_best"] for method in ranked]
     marks = [
@@ -90,27 +97,29 @@ def _evidence_picture(ranked: Sequence[Mapping[str, Any]], kept: str, best: str)
     ]
     worse = [bool(method["distinguishable"]) for method in ranked]
     described = "; ".join(
-        f"{name} {wording.points(mark.value)}{' (worse)' if apart else ''}"
+        f"{name} {scale.difference(mark.value)}{' (worse)' if apart else ''}"
         for name, mark, apart in zip(names, marks, worse, strict=True)
     )
     return picture(
-        lambda width: figures.difference_figure(names, marks, worse, _name(kept, kept), width),
+        lambda width: figures.difference_figure(
+            names, marks, worse, _name(kept, kept), width, scale
+        ),
         "evidence",
-        f"Every method’s difference to the best, {wording.readable(best)}, in percentage points",
+        f"Every method’s difference to the best, {wording.readable(best)}, in {scale.unit}",
         f"{described}. The table below holds the intervals.",
     )
 
 
 def _comparison_picture(ranked: Sequence[Mapping[str, Any]], kept: str, objective: str) -> Markup:
-    names = _names(ranked, kept)
+    names, scale = _names(ranked, kept), scale_of(objective)
     marks = [figures.Marks(method["value"], method["interval"]) for method in ranked]
     described = "; ".join(
-        f"{name} {wording.percent(mark.value)}" for name, mark in zip(names, marks, strict=True)
+        f"{name} {scale.value(mark.value)}" for name, mark in zip(names, marks, strict=True)
     )
     return picture(
-        lambda width: figures.comparison_figure(names, marks, _name(kept, kept), width),
+        lambda width: figures.comparison_figure(names, marks, _name(kept, kept), width, scale),
         "comparison",
-        f"{objective} of every method, best first",
+        f"{wording.objective_name(objective)} of every method, best first",
         f"{described}. The table below holds the intervals.",
     )
 

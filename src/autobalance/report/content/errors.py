@@ -13,6 +13,7 @@ from autobalance.counts import Counts
 from autobalance.report import figures, wording
 from autobalance.report.picture import picture
 from autobalance.report.roles import Roles
+from autobalance.report.scale import ERROR_RATES, scale_of
 from autobalance.report.units import Unit, cell_units, class_units
 
 _EXTREMES = 5
@@ -37,6 +38,7 @@ def errors_by_unit(roles: Roles, counts: Counts) -> dict[str, Any]:
         "by_rank": len(units) > figures.MOST_ROWS,
         **_changes(rows),
         "by_class": None if counts.groups is None else _rows(class_units(counts), roles, "class"),
+        "costs": _cost_rows(units, roles) if "cell_costs" in roles.after else [],
     }
 
 
@@ -69,6 +71,7 @@ def trade_off(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
         {
             "name": wording.capitalized(name),
             "asked": name == title,
+            "scale": scale_of(asked) if name == title else ERROR_RATES,
             "before": before[name],
             "after": value,
             "change": value - before[name],
@@ -110,6 +113,16 @@ def _rows(units: Sequence[Unit], roles: Roles, kind: str) -> list[dict[str, Any]
     return rows
 
 
+def _cost_rows(units: Sequence[Unit], roles: Roles) -> list[dict[str, Any]]:
+    """What the decisions cost in each unit, before and after."""
+    rows = []
+    for unit in units:
+        old, new = (unit.of_cell(each["cell_costs"]) for each in (roles.before, roles.after))
+        change = None if old is None or new is None else new - old
+        rows.append({"name": unit.name, "before": old, "after": new, "change": change})
+    return rows
+
+
 def _changes(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     measured = sorted(
         (row for row in rows if row["change"] is not None), key=lambda row: float(row["change"])
@@ -147,6 +160,7 @@ def _picture(units: Sequence[Unit], roles: Roles) -> Markup:
 
 
 def _trade_off_picture(rows: Sequence[Mapping[str, Any]], roles: Roles) -> Markup:
+    rows = [row for row in rows if row["scale"] is ERROR_RATES]  # a cost has another axis
     panel = figures.Panel(
         "points; left is better",
         [row["change"] for row in rows],

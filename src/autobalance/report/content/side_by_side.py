@@ -12,6 +12,7 @@ from autobalance.report.content.loss import method_design, parameter_spans
 from autobalance.report.content.record import inputs_text, rows_text
 from autobalance.report.picture import picture
 from autobalance.report.roles import Roles
+from autobalance.report.scale import ERROR_RATES, scale_of
 
 Metrics = Mapping[str, Any]
 
@@ -25,6 +26,7 @@ def before_and_after(
             "name": name,
             "sample": sample,
             "objective": wording.objective_name(each["objective"]),
+            "scale": scale_of(each["objective"]),
             "kept": wording.readable(role.kept["name"]),
             "before": role.before,
             "after": role.kept,
@@ -40,16 +42,21 @@ def before_and_after(
         label if common.one_objective else f"{label} · {row['objective']}"
         for label, row in zip(_labels(names, common), rows, strict=True)
     ]
-    old, new = ([_marks(role.before) for role in roles], [_marks(role.kept) for role in roles])
     described = "; ".join(
-        f"{label} {wording.percent(row['before']['value'])} to "
-        f"{wording.percent(row['after']['value'])}"
+        f"{label} {row['scale'].value(row['before']['value'])} to "
+        f"{row['scale'].value(row['after']['value'])}"
         for label, row in zip(labels, rows, strict=True)
     )
+    # costs and error rates have no common axis
+    scale = rows[0]["scale"] if len({id(row["scale"]) for row in rows}) == 1 else ERROR_RATES
+    drawn = [(label, row) for label, row in zip(labels, rows, strict=True) if row["scale"] is scale]
+    old, new = ([_marks(row[part]) for _, row in drawn] for part in ("before", "after"))
     return {
         "rows": rows,
+        "nouns": " and ".join(dict.fromkeys(f"{row['scale'].noun}s" for row in rows)),
+        "units": " and ".join(dict.fromkeys(row["scale"].unit for row in rows)),
         "figure": picture(
-            lambda width: figures.error_rows(labels, old, new, width),
+            lambda width: figures.error_rows([label for label, _ in drawn], old, new, width, scale),
             "before-after",
             "The error asked for, with cross-entropy and with the method kept",
             f"{described}. The table below holds the intervals.",

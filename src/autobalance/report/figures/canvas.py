@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from autobalance.report.scale import ERROR_RATES
 from autobalance.report.svg import PALETTE
 from autobalance.report.wording import Number
 
@@ -20,8 +21,8 @@ TEXT = 12.0
 SMALL = 11.0
 STEPS = [1, 2, 2.5, 5, 10]
 
-PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g}%")
-POINTS = FuncFormatter(lambda value, _: f"{100 * value:+g}".replace("-", "−") if value else "0")
+PERCENT = FuncFormatter(lambda value, _: ERROR_RATES.tick(value))
+POINTS = FuncFormatter(lambda value, _: ERROR_RATES.difference_tick(value))
 FACTOR = FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−"))
 _WHOLE = FuncFormatter(lambda value, _: f"{value:,.0f}")
 _LETTER = 0.58 * TEXT

@@ -29,6 +29,7 @@ from autobalance.report.figures.marks import (
     say_not_measured,
     start_near_zero,
 )
+from autobalance.report.scale import ERROR_RATES, Scale
 from autobalance.report.svg import PALETTE
 from autobalance.report.wording import Number
 
@@ -47,15 +48,19 @@ class Block:
 
 
 def comparison_figure(
-    names: Sequence[str], marks: Sequence[Marks], kept: str, width: Number
+    names: Sequence[str],
+    marks: Sequence[Marks],
+    kept: str,
+    width: Number,
+    scale: Scale = ERROR_RATES,
 ) -> Figure:
-    """One row per method: its error with interval; the kept one in bold and in the accent."""
+    """One row per method: its figure with interval; the kept one in bold and in the accent."""
     canvas = row_canvas(Rows(names, width), [i for i, name in enumerate(names) if name == kept])
     for row, (name, mark) in enumerate(zip(names, marks, strict=True)):
         colour = PALETTE["accent" if name == kept else "muted"]
         interval_dot(canvas.axes, row, mark, colour, filled=True)
     start_near_zero(canvas.axes, [end for mark in marks for end in mark.ends])
-    canvas.axes.xaxis.set_major_formatter(PERCENT)
+    canvas.axes.xaxis.set_major_formatter(lambda value, _: scale.tick(value))
     return _of(canvas)
 
 
@@ -65,13 +70,14 @@ def difference_figure(
     worse: Sequence[bool],
     kept: str,
     width: Number,
+    scale: Scale = ERROR_RATES,
 ) -> Figure:
     """One row per method: its paired difference to the best, on either side of a zero line.
 
     Those told apart from the best are hollow and grey, the others filled and in the accent.
     """
     bold = [i for i, name in enumerate(names) if name == kept]
-    canvas = row_canvas(Rows(names, width), bold, "percentage points above the best")
+    canvas = row_canvas(Rows(names, width), bold, f"{scale.unit} above the best")
     axes = canvas.axes
     axes.axvline(0, color=PALETTE["muted"], linewidth=1)
     for row, (mark, apart) in enumerate(zip(marks, worse, strict=True)):
@@ -80,17 +86,22 @@ def difference_figure(
     ends = [0.0, *(end for mark in marks for end in mark.ends)]
     margin = 0.04 * (max(ends) - min(ends)) or 0.01
     axes.set_xlim(min(ends) - margin, max(ends) + margin)
-    axes.xaxis.set_major_formatter(POINTS)
+    axes.xaxis.set_major_formatter(lambda value, _: scale.difference_tick(value))
     return _of(canvas)
 
 
 def error_rows(
-    names: Sequence[str], before: Sequence[Marks], after: Sequence[Marks], width: Number
+    names: Sequence[str],
+    before: Sequence[Marks],
+    after: Sequence[Marks],
+    width: Number,
+    scale: Scale = ERROR_RATES,
 ) -> Figure:
     """One row per unit: error before (hollow) and after (filled), each with its interval."""
     canvas = row_canvas(Rows(names, width, _ROW_OF_TWO))
     _draw_errors(canvas, before, after)
     start_near_zero(canvas.axes, [end for mark in (*before, *after) for end in mark.ends])
+    canvas.axes.xaxis.set_major_formatter(lambda value, _: scale.tick(value))
     return _of(canvas)
 
 
@@ -174,7 +185,6 @@ def _draw_errors(canvas: Canvas, before: Sequence[Marks], after: Sequence[Marks]
             say_not_measured(canvas.axes, row)
         interval_dot(canvas.axes, row - apart, old, PALETTE["before"], filled=False)
         interval_dot(canvas.axes, row + apart, new, PALETTE["accent"], filled=True)
-    canvas.axes.xaxis.set_major_formatter(PERCENT)
 
 
 def _of(canvas: Canvas) -> Figure:

@@ -8,8 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from autobalance import __version__
-from autobalance.errors import DataError
-from autobalance.paired import MAX_RUNS
 from autobalance.reproduce.groups.data import WATERBIRDS, GroupedFeatures, read_features
 from autobalance.reproduce.groups.fronts import FRONTS, methods_of
 from autobalance.reproduce.groups.lab import FOLDS, REPEATS, GroupLab
@@ -59,8 +57,6 @@ def run_heads(request: Request, keys: Sequence[str], seeds: int, watch: Watch) -
         "folds": [FOLDS, REPEATS],
     }
     kept = KeptRuns(request.out / "runs", WATERBIRDS, settings)
-    if seeds > MAX_RUNS:
-        raise DataError(f"seeds is {seeds}; intervals are for {MAX_RUNS} at most")
     units = units_of([(key,) for key in keys], seeds)
     return finish(units, kept, Heads(request.data_dir), request.jobs, watch)
 

@@ -94,7 +94,7 @@ class ImageLab:
 
     def preset(self, name: str, **arguments: float) -> LossDesign:
         """A closed-form loss for all training examples."""
-        return preset(name, self.counts, **arguments)
+        return preset(name, self.counts, None, **arguments)
 
     @property
     def channels(self) -> int:
