@@ -58,7 +58,6 @@ class Part(StrEnum):
 
 @app.callback(invoke_without_command=True)
 def _top(
-    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
@@ -66,11 +65,6 @@ def _top(
 
         print(f"autobalance {__version__}")
         raise typer.Exit
-    if started_by_torchrun() and context.invoked_subcommand != "fit":
-        raise DataError(
-            f"autobalance {context.invoked_subcommand} would do the same in every process that "
-            "torchrun starts; only fit divides its work among them"
-        )
 
 
 app.command()(fit)
@@ -179,7 +173,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments
         Without the program's name; by default those of the process.
     """
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        if started_by_torchrun() and words and words[0] != "fit":
+            raise DataError(
+                f"autobalance {words[0]} would do the same in every process that torchrun starts; "
+                "only fit divides its work among them"
+            )
         app(arguments)
     except AutoBalanceError as error:
         _stop(str(error), _REFUSED)
