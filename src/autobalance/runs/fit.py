@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-import autobalance
 from autobalance.bench import TrainedHead
 from autobalance.contest.contenders import OURS, closed_forms
 from autobalance.contest.procedure import TrainingData
@@ -23,6 +20,7 @@ from autobalance.design import LossDesign
 from autobalance.errors import ObjectiveError
 from autobalance.labels import Label, label_text, label_to_json
 from autobalance.objectives import Objective
+from autobalance.provenance import versions_in_use
 from autobalance.report.content.record import inputs_text
 from autobalance.runs.augmented import show_augmented
 from autobalance.runs.examples import PreparedRows, prepare
@@ -138,7 +136,7 @@ def fit_rows(
         "methods": methods,
         "calibration": measure_calibration(kept, outcome.bench, prepared.test),
         "settings": request.settings(prepared.reader.shape),
-        "versions": _versions(),
+        "versions": versions_in_use(),
         "seconds": time.perf_counter() - started,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -219,20 +217,11 @@ def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, A
     }
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "autobalance": autobalance.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
 def _with_origin(head: TrainedHead, objective: str, source: str, request: FitRequest) -> LossDesign:
     return head.design.with_metadata(
         name=head.name,
         objective=objective,
         source=Path(source).name,
         seed=request.seed,
-        versions=_versions(),
+        versions=versions_in_use(),
     )
