@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import StrEnum
@@ -17,6 +17,7 @@ from autobalance.cli_options import (
     FeaturesKey,
     Jobs,
     Seed,
+    Track,
     Verbose,
     watching,
 )
@@ -197,6 +198,7 @@ def fit(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write; by default autobalance-DATA."),
     ] = None,
+    track: Track = None,
     seed: Seed = 0,
     verbose: Verbose = False,
 ) -> None:
@@ -261,7 +263,7 @@ def fit(
         watch.stage(f"Reading {data.name}")
         rows = request.columns.read_to_fit(data)
         folder = out or Path(f"autobalance-{_stem(data)}")
-        run = _fit_into(folder, rows, request, watch, resume)
+        run = _fit_into(folder, rows, request, watch, resume, track or ())
     _print_run(run, folder)
 
 
@@ -279,24 +281,36 @@ def demo(
 
 
 def _fit_into(
-    folder: Path, rows: Rows, request: FitRequest, watch: TerminalWatch, resume: bool = False
+    folder: Path,
+    rows: Rows,
+    request: FitRequest,
+    watch: TerminalWatch,
+    resume: bool = False,
+    track: Sequence[str] = (),
 ) -> FinishedRun:
     """Fit and write the folder, which appears only when all of it is there.
 
-    The checkpoints of a network lie beside it until then.
+    The checkpoints of a network lie beside it until then, with what trackers have been told.
     """
-    from autobalance.runs.checkpoints import RunCheckpoints
+    from autobalance.runs.checkpoints import COURSE, RunCheckpoints
     from autobalance.runs.fit import fit_rows
-    from autobalance.runs.folder import METRICS_FILE
+    from autobalance.runs.folder import DESIGN_FILE, METRICS_FILE, REPORT_FILE
     from autobalance.storage import folder_written_at_once
+    from autobalance.tracking.course import Course
+    from autobalance.tracking.named import open_tracker
 
     kept: AbstractContextManager[Path | None] = nullcontext()
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(rows.source))
         kept = checkpoints.for_an_interruption(resume, watch)
-    with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        run = fit_rows(rows, request, watch, beside)
-        run.write(fresh)
+    with kept as beside:
+        trackers = [open_tracker(text, str(folder.resolve()), resume) for text in track]
+        with Course(trackers, beside and beside / COURSE) as course:
+            with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
+                run = fit_rows(rows, request, watch, beside, course)
+                run.write(fresh)
+            for name in (DESIGN_FILE, REPORT_FILE):
+                course.artifact(folder / name)
     return run
 
 

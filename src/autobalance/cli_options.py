@@ -40,6 +40,14 @@ OwnModel = Annotated[
         help="package.module:factory, if the fit named one: code is run on your word only.",
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="WHERE",
+        help="Follow the fit elsewhere too: tensorboard:DIR, mlflow:URI or csv:DIR; repeatable.",
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="The folder that autobalance fit wrote.")
 ]
