@@ -46,7 +46,8 @@ class CSVTracker:
         if not lines:
             return None
         self._columns[series] = lines[0]
-        if lines[0][0] != _STEP or not all(line[0].isdecimal() for line in lines[1:]):
+        heads = [line[:1] for line in lines]
+        if heads[0] != [_STEP] or not all("".join(head).isdecimal() for head in heads[1:]):
             raise ArtifactError(f"{path} is no table of steps; name another folder")
         return int(lines[-1][0]) if len(lines) > 1 else None
 
@@ -96,7 +97,7 @@ class CSVTracker:
         with open(path, encoding="utf-8", newline="") as stream:
             text = stream.read()
         lines = list(csv.reader(io.StringIO(text, newline="")))
-        if text and not text.endswith("\n"):
+        if text and (not text.endswith("\n") or text.count('"') % 2):
             lines.pop()
             write_text_atomically(path, "".join(map(csv_line, lines)))
         return lines
