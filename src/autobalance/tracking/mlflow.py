@@ -59,7 +59,6 @@ class MLflowTracker:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         need("mlflow", "tracking", "tracking in MLflow")
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
 
         try:
             self._client = MlflowClient(tracking_uri=uri)
@@ -69,7 +68,7 @@ class MLflowTracker:
             )
             unfinished = self._unfinished(name) if resume and name is not None else None
             self.run_id: str = unfinished or self._new(name)
-        except (MlflowException, OSError) as error:
+        except Exception as error:  # of many kinds, by the store
             sentence = " ".join(str(error).split())
             raise DataError(f"MLflow cannot track in {uri!r}: {sentence}") from error
 
