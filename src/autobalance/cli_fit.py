@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autobalance.cli_options import (
+    Cluster,
     Data,
     DropClasses,
     FeaturesKey,
@@ -144,6 +145,7 @@ def fit(
         ),
     ] = "auto",
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -204,6 +206,7 @@ def fit(
 ) -> None:
     """Design a loss for DATA, train with it, and compare it with the closed-form losses."""
     from autobalance.data.images.read import holds_images
+    from autobalance.jobs import on_cluster
     from autobalance.runs.request import FitRequest
 
     of_images = holds_images(data)
@@ -241,7 +244,6 @@ def fit(
         start=start,
         constraints=tuple(constraint or ()),
         verdict=_verdict(verdict),
-        jobs=jobs,
         seed=seed,
         model=model,
         training=replace(
@@ -259,7 +261,8 @@ def fit(
         raise DataError(
             "only a network's fit can be resumed; leave --resume out, or name a --model"
         )
-    with watching(verbose) as watch:
+    with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
+        request = replace(request, jobs=at_once)
         watch.stage(f"Reading {data.name}")
         rows = request.columns.read_to_fit(data)
         folder = out or Path(f"autobalance-{_stem(data)}")

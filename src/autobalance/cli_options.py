@@ -32,6 +32,14 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
 ]
 Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Use all workers of a Dask cluster instead, by its scheduler, such as "
+        "tcp://host:8786.",
+    ),
+]
 OwnModel = Annotated[
     str | None,
     typer.Option(
