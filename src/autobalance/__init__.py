@@ -19,12 +19,14 @@ from autobalance.estimators import AutoBalanceClassifier
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import PRESETS, preset
 from autobalance.objectives import OBJECTIVES, Objective
+from autobalance.ranks import across_ranks
 from autobalance.scoring import objective_error, objective_scorer
 from autobalance.search.online import OnlineSearch
 from autobalance.search.online_settings import OnlineSettings
 from autobalance.training.pipeline import Retrained, search_and_retrain
 from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
+from autobalance.training.stratified import StratifiedBatchSampler
 
 __version__ = "0.1.0"
 
@@ -48,7 +50,9 @@ __all__ = [
     "Retrained",
     "SearchError",
     "SearchPlan",
+    "StratifiedBatchSampler",
     "TrainingSettings",
+    "across_ranks",
     "objective_error",
     "objective_scorer",
     "preset",

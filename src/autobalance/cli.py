@@ -32,6 +32,7 @@ from autobalance.cli_options import (
 from autobalance.cli_pages import compare, report
 from autobalance.cli_reproduce import reproduce
 from autobalance.errors import AutoBalanceError, DataError
+from autobalance.ranks import started_by_torchrun
 
 _REFUSED = 2
 _INTERRUPTED = 130
@@ -57,6 +58,7 @@ class Part(StrEnum):
 
 @app.callback(invoke_without_command=True)
 def _top(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
@@ -64,6 +66,11 @@ def _top(
 
         print(f"autobalance {__version__}")
         raise typer.Exit
+    if started_by_torchrun() and context.invoked_subcommand != "fit":
+        raise DataError(
+            f"autobalance {context.invoked_subcommand} would do the same in every process that "
+            "torchrun starts; only fit divides its work among them"
+        )
 
 
 app.command()(fit)

@@ -24,6 +24,7 @@ from autobalance.cli_options import (
 )
 from autobalance.errors import DataError
 from autobalance.network_settings import IMAGE_TRAINING, TABULAR_TRAINING
+from autobalance.ranks import across_ranks, current_ranks
 from autobalance.runs.columns import Columns
 from autobalance.runs.image_columns import ImageColumns
 
@@ -261,13 +262,15 @@ def fit(
         raise DataError(
             "only a network's fit can be resumed; leave --resume out, or name a --model"
         )
-    with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
-        request = replace(request, jobs=at_once)
-        watch.stage(f"Reading {data.name}")
-        rows = request.columns.read_to_fit(data)
-        folder = out or Path(f"autobalance-{_stem(data)}")
-        run = _fit_into(folder, rows, request, watch, resume, track or ())
-    _print_run(run, folder)
+    folder = out or Path(f"autobalance-{_stem(data)}")
+    with across_ranks() as ranks:
+        with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
+            request = replace(request, jobs=at_once)
+            watch.stage(f"Reading {data.name}")
+            rows = request.columns.read_to_fit(data)
+            run = _fit_into(folder, rows, request, watch, resume, track or ())
+        if ranks.first:
+            _print_run(run, folder)
 
 
 def demo(
@@ -294,6 +297,7 @@ def _fit_into(
     """Fit and write the folder, which appears only when all of it is there.
 
     The checkpoints of a network lie beside it until then, with what trackers have been told.
+    Of several ranks the first writes and tells.
     """
     from autobalance.runs.checkpoints import COURSE, RunCheckpoints
     from autobalance.runs.fit import fit_rows
@@ -303,9 +307,12 @@ def _fit_into(
     from autobalance.tracking.named import open_tracker
 
     kept: AbstractContextManager[Path | None] = nullcontext()
+    interrupted = None
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(rows.source))
-        kept = checkpoints.for_an_interruption(resume, watch)
+        kept, interrupted = checkpoints.for_an_interruption(resume, watch), checkpoints.folder
+    if not current_ranks().first:
+        return fit_rows(rows, request, watch, interrupted)
     with kept as beside:
         trackers = [open_tracker(text, str(folder.resolve()), resume) for text in track]
         with Course(trackers, beside and beside / COURSE) as course:

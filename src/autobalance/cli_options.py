@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autobalance.ranks import current_ranks
+
 if TYPE_CHECKING:
     from autobalance.terminal import TerminalWatch
 
@@ -64,10 +66,11 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Show what the library 
 
 @contextmanager
 def watching(verbose: bool) -> Iterator[TerminalWatch]:
-    """A progress bar, plain warnings, and the log if asked for."""
+    """A progress bar, plain warnings, and the log if asked for; of several ranks on the first."""
     from autobalance.terminal import TerminalWatch, log_to_terminal, plain_warnings
 
-    if verbose:
+    first = current_ranks().first
+    if verbose and first:
         log_to_terminal()
-    with plain_warnings(), TerminalWatch().running() as watch:
+    with plain_warnings(first), TerminalWatch(quiet=not first).running() as watch:
         yield watch

@@ -44,10 +44,10 @@ _WIDTH_OF_FILES = 100
 
 
 class TerminalWatch(Watch):
-    """Prints sentences, and draws one progress bar that leaves no trace."""
+    """Prints sentences, and draws one progress bar that leaves no trace; or is quiet."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -55,7 +55,7 @@ class TerminalWatch(Watch):
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task = self._progress.add_task("", total=None)
 
@@ -78,8 +78,8 @@ class TerminalWatch(Watch):
 
 
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show warnings meant for users as sentences on the standard error stream."""
+def plain_warnings(shown: bool = True) -> Iterator[None]:
+    """Show warnings meant for users as sentences on the standard error stream, or none at all."""
 
     def show(
         message: Warning | str,
@@ -89,7 +89,8 @@ def plain_warnings() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"warning: {readable(str(message))}", file=sys.stderr)
+        if shown:
+            print(f"warning: {readable(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)

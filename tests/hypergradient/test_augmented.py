@@ -1,6 +1,6 @@
 """Hypergradients of an augmentation against differences under the same draws, and retraining."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -387,3 +387,22 @@ def test_a_central_difference_of_input_gradients_is_no_substitute_on_kinks():
 
     ahead, behind = (slope(network.theta + sign * step * direction) for sign in (1, -1))
     assert ((ahead - behind) / (2 * step) - exact).norm() > exact.norm()
+
+
+def test_shares_of_a_batch_add_up_to_the_whole():
+    model = smooth_network("images")
+    network = Network(model)
+    whole = examples("images", 13, 0)
+    parts = [
+        whole._replace(
+            inputs=whole.inputs[rows],
+            targets=whole.targets[rows],
+            groups=None if whole.groups is None else whole.groups[rows],
+        )
+        for rows in (slice(0, 5), slice(5, 13))
+    ]
+    along = along_p(network)
+    shares = [replace(along, shares=[share]) for share in (5 / 13, 8 / 13)]
+    for name in ("of_examples", "by_inputs"):
+        found = [getattr(each, name)(part) for each, part in zip(shares, parts, strict=True)]
+        torch.testing.assert_close(torch.cat(found), getattr(along, name)(whole))

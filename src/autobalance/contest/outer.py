@@ -20,6 +20,7 @@ from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
 from autobalance.jobs import each_finished, one_by_one
 from autobalance.objectives import BoundObjective
+from autobalance.ranks import current_ranks
 from autobalance.search.folds import Folds
 from autobalance.search.result import Evaluation
 from autobalance.search.settings import AUTO
@@ -150,9 +151,19 @@ def predict_left_out(
         at once.
     judged
         Called with the number of parts done.
+
+    Raises
+    ------
+    DataError
+        If parts should be handled at once by ranks that share each of them.
     """
     parts = len(outer)
-    listeners = (evaluated, starting) if one_by_one(n_jobs) else ()
+    alone = one_by_one(n_jobs)
+    if current_ranks().size > 1 and not alone:
+        raise DataError(
+            "several ranks already share every fit: leave n_jobs (--jobs) out under torchrun"
+        )
+    listeners = (evaluated, starting) if alone else ()
     arguments = ((data, procedure, outer, part, *listeners) for part in range(parts))
     finished: dict[int, dict[str, Contender]] = {}
     for part, result in each_finished(_predict, arguments, n_jobs):

@@ -7,12 +7,15 @@ makes its Hessian nearly diagonal, so that conjugate gradients need a fraction o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from autobalance.ranks import current_ranks
 
 MAX_ROTATED = 3000
 """Features beyond this number are not rotated: the eigendecomposition would cost more than it
@@ -78,7 +81,7 @@ class FeatureMatrix:
     ) -> None:
         rows, width = features.shape
         per_row = 8 * (width + 1 + 6 * columns)
-        self.chunk_rows = max(256, _CHUNK_BYTES // per_row)
+        self.chunk_rows = _shared_evenly(rows, max(256, _CHUNK_BYTES // per_row))
         share = (sample_weight / sample_weight.sum()).double()
         self.mean = torch.zeros(width, dtype=torch.float64)
         for part in self._slices(rows):
@@ -154,6 +157,15 @@ class FeatureMatrix:
             slopes = slopes @ self.rotation.T
         slopes = slopes / self.scale
         return slopes, intercept - slopes @ self.mean
+
+
+def _shared_evenly(rows: int, chunk_rows: int) -> int:
+    """Rows of a chunk, at most so many, with which all ranks have as many chunks."""
+    ranks = current_ranks().size
+    if ranks == 1:
+        return chunk_rows
+    rounds = math.ceil(rows / (chunk_rows * ranks))
+    return max(1, math.ceil(rows / (rounds * ranks)))
 
 
 def weighted_moments(

@@ -37,21 +37,25 @@ class AlongDirection:
         As of the mixed term of the loss's own parameters.
     direction
         p.
+    shares
+        Which part of each batch's examples is this rank's, for a sum over the ranks; by default
+        all.
     """
 
     network: Network
     loss: LogitLoss
     tangent: Tangent
     direction: Float[Tensor, "P"]
+    shares: Sequence[float] = ()
 
     def of_examples(self, batch: Batch, draw: int = 0) -> Float[Tensor, "B"]:
-        """What each example adds to h, ⟨∂L/∂z, J p⟩ with L the batch's mean."""
+        """What each example adds to h, ⟨∂L/∂z, J p⟩ with L the mean of the whole batch."""
         with torch.no_grad():
             logits = self.network.logits(batch.inputs, self.network.leaves(), draw)
         leaf = logits.detach().requires_grad_()
         (slope,) = torch.autograd.grad(self.loss.value(leaf, batch), leaf)
         moved = self.tangent(self.network, batch.inputs, self.direction, draw)
-        return (slope * moved).sum(1)
+        return self._share(draw) * (slope * moved).sum(1)
 
     def by_inputs(self, batch: Batch, draw: int = 0) -> Tensor:
         """The gradient c = ∇_x̃ h, of the shape of the inputs.
@@ -82,7 +86,10 @@ class AlongDirection:
             pairs = zip(gradients, along, strict=True)
             product = torch.stack([(g * p).sum() for g, p in pairs if g is not None]).sum()
             (cotangent,) = torch.autograd.grad(product, leaf)
-        return cotangent.detach()
+        return self._share(draw) * cotangent.detach()
+
+    def _share(self, draw: int) -> float:
+        return self.shares[draw] if self.shares else 1.0
 
 
 InputTerm = Callable[[AlongDirection], Sequence[Tensor]]

@@ -7,6 +7,11 @@ examples,
 
 by the implicit function theorem (Lorraine et al., AISTATS 2020; AutoBalance, NeurIPS 2021, section
 2.1, which loses the sign). The curvature H, the solver and the tangent are chosen independently.
+
+Everything here is a sum over examples, but for the objective and the solver's steps. So the ranks
+of a data-parallel training, each with its share of every batch, add up v, the products with H and
+the mixed term, gather the held-out logits, and do the rest alike: together they take the
+hypergradient of the whole batches, which is not the mean of those of their shares.
 """
 
 from __future__ import annotations
@@ -29,6 +34,8 @@ from autobalance.hypergradient.logit_loss import LogitLoss
 from autobalance.hypergradient.network import Network, flat
 from autobalance.hypergradient.solvers import Solver
 from autobalance.hypergradient.tangent import ForwardMode, Tangent
+from autobalance.hypergradient.wrappers import ranks_of
+from autobalance.ranks import ALONE, Ranks
 
 BatchObjective = Callable[[Float[Tensor, "M K"], Sequence[Batch]], Float[Tensor, ""]]
 """From the logits of the held-out batches, one after the other, to the objective."""
@@ -96,6 +103,10 @@ def hypergradient(
     The model is left as it was: parameters, buffers, modes and random streams. One batch is in
     memory at a time, held-out examples no more than the largest training batch has.
 
+    Where several ranks train the model (``DistributedDataParallel``, or within
+    :func:`~autobalance.ranks.across_ranks`), all of them have to call this, each with its share of
+    the same batches, and all get the same.
+
     Parameters
     ----------
     model
@@ -144,22 +155,25 @@ def hypergradient(
         curvature = curvature.with_default(tangent)
     solver = CG() if solver is None else solver
     network, held_out = Network(model, mode, seed), Network(model)
+    ranks = ranks_of(model)
+    ranks.agree(network.module)
+    shares = [ranks.share(len(batch.targets), network.device) for batch in train_batches]
     with held_out.undisturbed():
         # Training has shown that the graph of as many examples as it takes at once fits.
         piece = max(len(batch.targets) for batch in train_batches)
-        value, right = objective_gradient(held_out, objective, validation_batches, piece)
+        value, right = objective_gradient(held_out, objective, validation_batches, piece, ranks)
 
     def draw(number: int) -> LinearOperator:
         place = number % len(train_batches)
         operator = curvature.at(network, loss, train_batches[place], place)
-        return lambda vector: operator(vector) + weight_decay * vector
+        return lambda vector: ranks.total(shares[place] * operator(vector)) + weight_decay * vector
 
     with network.undisturbed():
         solution = solver.solve(draw, right)
-        mixed, signal = _mixed(network, loss, train_batches, tangent, solution.value)
+        mixed, signal = _mixed(network, loss, train_batches, shares, tangent, solution.value, ranks)
         by_loss = tuple(-product for product in mixed)
-        along = AlongDirection(network, loss, tangent, solution.value)
-        by_inputs = tuple(-term for term in input_term(along)) if input_term else ()
+        along = AlongDirection(network, loss, tangent, solution.value, shares)
+        by_inputs = tuple(-ranks.total(term) for term in input_term(along)) if input_term else ()
         theta = network.theta
         if isinstance(weight_decay, Tensor):
             theta = torch.where(weight_decay > 0, theta, 0)
@@ -187,10 +201,12 @@ def objective_gradient(
     objective: BatchObjective,
     batches: Sequence[Batch],
     piece: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[float, Float[Tensor, "P"]]:
     """The objective and its gradient v by θ, the graph of ``piece`` examples in memory at a time.
 
-    All but the last piece take two passes; by default a piece is a batch.
+    All but the last piece take two passes; by default a piece is a batch. With several ranks the
+    objective is that of all their examples.
     """
     leaves = network.leaves()
     pieces = [inputs for batch in batches for inputs in _pieces(batch, piece)]
@@ -198,13 +214,13 @@ def objective_gradient(
         parts = [network.logits(inputs, leaves) for inputs in pieces[:-1]]
     logits = network.logits(pieces[-1], leaves)
     parts.append(logits.detach())
-    value, cotangent = _at_logits(objective, torch.cat(parts), batches)
+    value, cotangent = _at_logits(objective, torch.cat(parts), batches, ranks)
     *others, last = torch.split(cotangent, [len(part) for part in parts])
     total = flat(torch.autograd.grad(logits, leaves, last, allow_unused=True), leaves)
     for inputs, part in zip(pieces, others, strict=False):
         logits = network.logits(inputs, leaves)
         total += flat(torch.autograd.grad(logits, leaves, part, allow_unused=True), leaves)
-    return value, total
+    return value, ranks.total(total)
 
 
 def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
@@ -218,30 +234,53 @@ def _pieces(batch: Batch, size: int | None) -> list[Inputs]:
 
 
 def _at_logits(
-    objective: BatchObjective, logits: Float[Tensor, "M K"], batches: Sequence[Batch]
+    objective: BatchObjective,
+    logits: Float[Tensor, "M K"],
+    batches: Sequence[Batch],
+    ranks: Ranks,
 ) -> tuple[float, Float[Tensor, "M K"]]:
+    """The objective of all ranks' examples, and its gradient in the logits of this one's."""
+    own = slice(None)
+    if ranks.size > 1:
+        lengths = ranks.lengths(len(logits), logits.device)
+        own = ranks.own(lengths)
+        logits = ranks.gathered(logits, lengths)
+        batches = [_gathered_labels(batches, ranks, lengths)]
     leaf = logits.detach().requires_grad_()
     value = objective(leaf, batches)
     (cotangent,) = torch.autograd.grad(value, leaf)
-    return float(value.detach()), cotangent
+    return float(value.detach()), cotangent[own]
+
+
+def _gathered_labels(batches: Sequence[Batch], ranks: Ranks, lengths: Sequence[int]) -> Batch:
+    """All ranks' classes and groups as one batch, which has no inputs."""
+    targets = ranks.gathered(torch.cat([batch.targets for batch in batches]), lengths)
+    if batches[0].groups is None:
+        return Batch((), targets)
+    groups = torch.cat([batch.group_codes for batch in batches])
+    return Batch((), targets, ranks.gathered(groups, lengths))
 
 
 def _mixed(
     network: Network,
     loss: LogitLoss,
     batches: Sequence[Batch],
+    shares: Sequence[float],
     tangent: Tangent,
     direction: Float[Tensor, "P"],
+    ranks: Ranks,
 ) -> tuple[list[Tensor], float]:
     """Mean over the batches of ∂_α ⟨∂L/∂z, J p⟩, and the size of their signal."""
     totals: list[Tensor] = []
-    squares = 0.0
-    for place, batch in enumerate(batches):
+    squares = torch.zeros((), dtype=torch.float64)
+    for place, (batch, share) in enumerate(zip(batches, shares, strict=True)):
         with torch.no_grad():
             logits = network.logits(batch.inputs, network.leaves(), place)
         products = loss.mixed(logits, batch, tangent(network, batch.inputs, direction, place))
-        totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else [*products]
+        shared = [share * product for product in products]
+        totals = [a + b for a, b in zip(totals, shared, strict=True)] if totals else shared
         leaf = logits.requires_grad_()
         (slope,) = torch.autograd.grad(loss.value(leaf, batch), leaf)
-        squares += float((slope**2).sum()) * len(logits)
-    return [total / len(batches) for total in totals], (squares / len(batches)) ** 0.5
+        squares += float((slope**2).sum()) * len(logits) * share
+    means = [ranks.total(total) / len(batches) for total in totals]
+    return means, float(ranks.total(squares) / len(batches)) ** 0.5

@@ -201,7 +201,7 @@ def _sharded(model: nn.Module) -> list[Finding]:
         if type(module).__name__ == "FullyShardedDataParallel"
         or any(type(p).__name__ == "DTensor" for p in module.parameters(recurse=False))
     ]
-    remedy = "search on the module before it is sharded"
+    remedy = "search in DistributedDataParallel, and retrain the sharded model with the design"
     return _grouped(layers, "sharded parameters", remedy, frozenset({"any"}))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from autobalance.ranks import Ranks, current_ranks
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile``, DistributedDataParallel and DataParallel, however deep.
@@ -27,3 +29,11 @@ def wrappers(model: nn.Module) -> Iterator[nn.Module]:
             model = model.get_submodule("_orig_mod")
         else:
             return
+
+
+def ranks_of(model: nn.Module) -> Ranks:
+    """The ranks that train a model: of its DistributedDataParallel, or else the current ones."""
+    for module in wrappers(model):
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            return Ranks.of_group(module.process_group)
+    return current_ranks()

@@ -88,7 +88,7 @@ class AugmentedHeads(LinearHeads):
         n_groups = self._values.weight.shape[1]
         size = self._values.weight.numel()
         total = torch.zeros(size, dtype=torch.float64)
-        for number, rows in enumerate(self.features.chunks):
+        for number, rows in self._own_chunks:
             scaled, additive, delta = self._loss_at(number, rows)
             q = torch.softmax(delta * self.features.logits(self.theta, rows) + additive, dim=1)
             a = delta * self.features.logits(direction, rows)
@@ -99,6 +99,7 @@ class AugmentedHeads(LinearHeads):
             cell = self.target[rows] * n_groups + self.group[rows]
             total += torch.bincount(cell, weights=per_copy, minlength=size)
         probability, magnitude = self._values.policy
+        total = self._ranks.total(total)
         return torch.zeros_like(probability), total.reshape(magnitude.shape)
 
 

@@ -7,7 +7,8 @@ For every fold f the head θ_f minimises
 with z_i = W_f x_i + b_f and s_fi = 1/n_f on the fold's training examples and 0 elsewhere. The
 problem is convex; Newton steps with conjugate gradients solve it, warm-started at the last
 solution. All folds share each pass over the features. Gradients and values are float64; the
-curvature products, which only steer, may run in float32.
+curvature products, which only steer, may run in float32. Several ranks share the chunks of a pass,
+each has all the features, and the sums are those of all of them.
 
 Conjugate gradients are preconditioned by the Cholesky factor of a whole Hessian where that is small
 (K classes times E features), and by its diagonal otherwise. The factor may belong to an earlier
@@ -24,7 +25,7 @@ a pure post-hoc bias here, which is why a tuned bias belongs in every comparison
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,7 @@ from torch import Tensor
 from autobalance.data.features import FeatureRows
 from autobalance.hypergradient.cg import LinearSolution, conjugate_gradient
 from autobalance.hypergradient.mixed import LossDerivatives, mixed_products
+from autobalance.ranks import current_ranks
 from autobalance.space import RIDGE_FLOOR, LossValues
 
 INTERCEPT_RIDGE = 1e-6
@@ -109,6 +111,7 @@ class LinearHeads:
         folds, width = len(train_weight), features.shape[1]
         self.theta = torch.zeros(folds, n_classes, width, dtype=torch.float64)
         self.products = 0
+        self._ranks = current_ranks()
         self._own = torch.nn.functional.one_hot(target, n_classes).T.double()
         self._cache = 4 * folds * n_classes * len(target) * curvature_dtype.itemsize <= _CACHE_BYTES
         self._losses: dict[int, _LossAt] = {}
@@ -124,6 +127,17 @@ class LinearHeads:
             (self.features.shape[1],), max(float(values.ridge), RIDGE_FLOOR), dtype=torch.float64
         )
         self._penalty[-1] = INTERCEPT_RIDGE
+
+    @property
+    def _own_chunks(self) -> list[tuple[int, slice]]:
+        """The chunks of the training examples that this rank reads, by number."""
+        return [*enumerate(self.features.chunks)][self._ranks.number :: self._ranks.size]
+
+    def _own_rows(self, row: Int[Tensor, "M"]) -> Iterator[tuple[slice, slice]]:
+        """The chunks of examples that this rank reads, and which of the M ``row`` lie in each."""
+        for rows in self.examples.chunks[self._ranks.number :: self._ranks.size]:
+            ends = torch.searchsorted(row, torch.tensor([rows.start, rows.stop]))
+            yield rows, slice(*ends.tolist())
 
     def _penalise(self, theta: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
         """Gradient of the penalty, which is quadratic: also its Hessian's product."""
@@ -161,10 +175,10 @@ class LinearHeads:
         self, theta: Float[Tensor, "F K E"]
     ) -> tuple[Float[Tensor, "F"], Float[Tensor, "F K E"]]:
         """Penalised training loss of every head and its gradient; curvature is now taken here."""
-        gradient = self._penalise(theta)
-        value = 0.5 * (theta * gradient).sum((1, 2))
+        penalty = self._penalise(theta)
+        gradient, value = torch.zeros_like(penalty), penalty.new_zeros(len(theta))
         self._at, self._curvatures = theta, {}
-        for number, rows in enumerate(self.features.chunks):
+        for number, rows in self._own_chunks:
             scaled, additive, delta = self._loss_at(number, rows)
             adjusted = delta * self.features.logits(theta, rows) + additive
             log_q = torch.log_softmax(adjusted, dim=1)
@@ -174,25 +188,27 @@ class LinearHeads:
             gradient += self.features.pull_back(scaled * delta * (q - own), rows)
             if self._cache:
                 self._curvatures[number] = self._curvature(q, scaled, delta)
-        return value, gradient
+        value = 0.5 * (theta * penalty).sum((1, 2)) + self._ranks.total(value)
+        return value, penalty + self._ranks.total(gradient)
 
     def curvature_product(self, vector: Float[Tensor, "F K E"]) -> Float[Tensor, "F K E"]:
         """H v with the exact Hessian, JᵀWJ + penalty, W = s w diag(δ)(diag q − qqᵀ)diag(δ)."""
         self.products += 1
-        result = self._penalise(vector)
-        for number, rows in enumerate(self.features.chunks):
+        result = torch.zeros_like(vector)
+        for number, rows in self._own_chunks:
             q, slope, delta = self._curvature_at(number, rows)
             a = delta * self.features.logits(vector, rows)
             result += self.features.pull_back(slope * (a - (q * a).sum(1, keepdim=True)), rows)
-        return result
+        return self._penalise(vector) + self._ranks.total(result)
 
     def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
         """Diagonal of the Hessian, the preconditioner."""
-        result = self._penalty.to(self.curvature_dtype).expand(self.theta.shape).clone()
-        result[..., -1] += 1 / self.n_classes
-        for number, rows in enumerate(self.features.chunks):
+        result = torch.zeros(self.theta.shape, dtype=self.curvature_dtype)
+        for number, rows in self._own_chunks:
             q, slope, delta = self._curvature_at(number, rows)
             result += self.features.pull_back_squares(slope * delta * (1 - q), rows)
+        result = self._ranks.total(result) + self._penalty.to(self.curvature_dtype)
+        result[..., -1] += 1 / self.n_classes
         return result
 
     def fit(self) -> bool:
@@ -219,13 +235,14 @@ class LinearHeads:
         """The whole Hessian of every head, P = K·E (float64)."""
         folds, classes, width = self.theta.shape
         result = torch.zeros(folds, classes, width, classes, width, dtype=torch.float64)
-        for number, rows in enumerate(self.features.chunks):
+        for number, rows in self._own_chunks:
             q, slope, delta = self._curvature_at(number, rows)
             for f in range(folds):
                 for k in range(classes):
                     weight = -slope[f, k] * q[f, k:] * delta[k:]
                     weight[0] += slope[f, k] * delta[k]
                     result[f, k, :, k:] += self.features.moments(weight, rows)
+        result = self._ranks.total(result)
         for k in range(classes):
             for j in range(k):
                 result[:, k, :, j] = result[:, j, :, k].mT
@@ -290,12 +307,11 @@ class LinearHeads:
 
     def outputs(self, fold: Int[Tensor, "M"], row: Int[Tensor, "M"]) -> Float[Tensor, "M K"]:
         """Plain logits of head ``fold[m]`` on example ``row[m]``; rows ascending."""
-        parts = []
-        for rows in self.examples.chunks:
-            here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
+        result = torch.zeros(len(row), self.n_classes, dtype=torch.float64)
+        for rows, here in self._own_rows(row):
             logits = self.examples.logits(self.theta, rows)
-            parts.append(logits[fold[here], :, row[here] - rows.start])
-        return torch.cat(parts)
+            result[here] = logits[fold[here], :, row[here] - rows.start]
+        return self._ranks.total(result)
 
     def pull_back(
         self,
@@ -306,12 +322,11 @@ class LinearHeads:
         """Transpose of :meth:`outputs`: the gradient in θ from one in those logits."""
         result = torch.zeros_like(self.theta)
         folds, classes, _ = self.theta.shape
-        for rows in self.examples.chunks:
-            here = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop])).tolist())
+        for rows, here in self._own_rows(row):
             dense = torch.zeros(folds, classes, rows.stop - rows.start, dtype=torch.float64)
             dense[fold[here], :, row[here] - rows.start] = cotangent[here]
             result += self.examples.pull_back(dense, rows)
-        return result
+        return self._ranks.total(result)
 
     def mixed_products(
         self, direction: Float[Tensor, "F K E"]
@@ -319,7 +334,7 @@ class LinearHeads:
         """∂_α ⟨∇_θ L_train, p⟩ over (w, l, δ), and over the logarithm of the ridge."""
         values = self._values
         totals = LossDerivatives(*(torch.zeros_like(values.weight) for _ in range(3)))
-        for rows in self.features.chunks:
+        for _, rows in self._own_chunks:
             parts = mixed_products(
                 self.features.logits(self.theta, rows),
                 self.features.logits(direction, rows),
@@ -331,6 +346,7 @@ class LinearHeads:
                 self.train_weight[:, rows],
             )
             totals = LossDerivatives(*(a + b for a, b in zip(totals, parts, strict=True)))
+        totals = LossDerivatives(*map(self._ranks.total, totals))
         slopes = slice(None, -1)
         ridge = (self._penalty[slopes] * self.theta[..., slopes] * direction[..., slopes]).sum()
         return totals, ridge

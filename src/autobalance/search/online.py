@@ -1,7 +1,10 @@
 """Algorithm 1 beside any training loop: the loss is designed while the network trains.
 
 After warm-up, every few optimizer steps, the search takes the hypergradient of the held-out
-objective at the network as it is and moves the values of the loss. The loop stays its owner's:
+objective at the network as it is and moves the values of the loss. Where several ranks train the
+network, each has its search and calls it with its share of every batch; the held-out loader gives
+it its share of those. All of them move alike, as one process would on the whole batches. The loop
+stays its owner's:
 
     loss = ParametricCrossEntropy.from_design(preset("logit-adjustment", counts))
     search = OnlineSearch(model, loss, "balanced", held_out_loader)
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
@@ -36,12 +40,12 @@ from autobalance.hypergradient.estimate import Hypergradient, Record, hypergradi
 from autobalance.hypergradient.hessian import Hessian
 from autobalance.hypergradient.logit_loss import AutogradLoss, LogitLoss, ParametricLoss
 from autobalance.hypergradient.network import Network
-from autobalance.hypergradient.ranks import mean_over_ranks
 from autobalance.hypergradient.tangent import FiniteDifference, ForwardMode, Tangent
 from autobalance.hypergradient.validation import check_model
-from autobalance.hypergradient.wrappers import unwrap
+from autobalance.hypergradient.wrappers import ranks_of, unwrap
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
+from autobalance.ranks import Ranks
 from autobalance.rows import Row, write_rows
 from autobalance.search.alpha import (
     MovingAlpha,
@@ -69,7 +73,7 @@ class OnlineSearch:
     Parameters
     ----------
     model
-        The network that is being trained.
+        The network that is being trained, in its ``DistributedDataParallel`` if it has one.
     loss
         What it is trained with, made by :meth:`ParametricCrossEntropy.from_design`: its values are
         where the search starts, and the search overwrites them.
@@ -145,6 +149,7 @@ class OnlineSearch:
                 "one"
             )
         self.model, self.loss, self.augmentation = model, loss, augmentation
+        self._ranks = self._found_ranks()
         self.settings = OnlineSettings() if settings is None else settings
         self._decay = None if trained_by is None else WeightDecay(trained_by)
         decay = loss.design.ridge or RIDGE_FLOOR if self._decay is None else self._decay.largest
@@ -202,8 +207,7 @@ class OnlineSearch:
         DataError
             If the held-out loader yields nothing, or something else than labelled examples.
         """
-        if len(targets):
-            self._recent.append(Batch(inputs, targets, groups))
+        self.note(inputs, targets, groups)
         self.iteration += 1
         since = self.iteration - self.settings.warm_up
         if since <= 0 or since % self.settings.every:
@@ -222,6 +226,31 @@ class OnlineSearch:
                 "damping, or lengthen the warm-up"
             )
         return move
+
+    def note(
+        self,
+        inputs: Inputs,
+        targets: Integer[Tensor, "B"] | Float[Tensor, "B K"],
+        groups: Integer[Tensor, "B"] | None = None,
+    ) -> None:
+        """Take note of a training batch whose gradient is still accumulating.
+
+        For all micro-batches but the last before an optimizer's step; that one goes to
+        :meth:`step`. Each counts as one of the recent batches.
+
+        Raises
+        ------
+        DataError
+            If one of several ranks has no example.
+        """
+        if len(targets):
+            self._recent.append(Batch(inputs, targets, groups))
+        elif self._ranks.size > 1:
+            raise DataError(
+                f"rank {self._ranks.number} has no example of this batch, and the ranks could not "
+                "tell which of their batches belong together; give each a share, as "
+                "drop_last=True does"
+            )
 
     def forget_batches(self) -> None:
         """Drop the recent training batches, as at the start of an epoch."""
@@ -246,25 +275,32 @@ class OnlineSearch:
         """
         write_rows(Path(path), self.history_rows())
 
+    def _found_ranks(self) -> Ranks:
+        """Who trains the model; a process that others might train it with is warned."""
+        ranks = ranks_of(self.model)
+        if ranks.size == 1 and dist.is_available() and dist.is_initialized():
+            processes = dist.get_world_size()
+            if processes > 1:
+                warnings.warn(
+                    f"there are {processes} processes but the model of the search is not wrapped "
+                    "in DistributedDataParallel, so that each designs a loss of its own; pass the "
+                    "wrapped model, or search within autobalance.across_ranks()",
+                    stacklevel=3,
+                )
+        return ranks
+
     def _move(self) -> AlphaStep:
         """Take the hypergradient and step, if everything about it is sound."""
         if self._tangent is None:
             self._tangent = self._choose_tangent()
         held_out = [self._next_held_out() for _ in range(self.settings.held_out_batches)]
-        estimate, record, trouble = None, None, ""
         try:
             estimate = self._hypergradient(held_out, self._tangent)
-            record = estimate.record
         except SearchError as error:
-            trouble = str(error)
-        if record is not None and not math.isfinite(record.norm):
-            estimate, trouble = None, "the training loss, or its hypergradient, is not finite"
-        like = [self.loss.weight, self.loss.additive, self.loss.multiplicative]
-        if self._searches_policy and self.augmentation is not None:
-            like += [self.augmentation.probability, self.augmentation.magnitude]
-        estimate = mean_over_ranks(estimate, self.model, like)
-        if estimate is None:
-            return self._refuse(trouble or "another rank has no hypergradient", record)
+            return self._refuse(str(error), None)
+        record = estimate.record
+        if not math.isfinite(record.norm):
+            return self._refuse("the training loss, or its hypergradient, is not finite", record)
         by_weight, *others = estimate.loss
         if self.loss.drawn is not None:
             by_weight = by_weight / self.loss.drawn

@@ -14,6 +14,7 @@ import numpy as np
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.provenance import versions_in_use
+from autobalance.ranks import current_ranks
 from autobalance.rows import Row, by_cell
 from autobalance.search.online import OnlineSearch
 from autobalance.search.result import Evaluation, SearchResult
@@ -31,7 +32,8 @@ class Course:
     """Tells trackers what happens in one run.
 
     A tracker that fails is left out from then on, with one warning: the run goes on. As a context
-    manager it closes the trackers at the end.
+    manager it closes the trackers at the end. Of several ranks (:mod:`autobalance.ranks`) the first
+    one tells.
 
     Parameters
     ----------
@@ -44,8 +46,10 @@ class Course:
     """
 
     def __init__(self, trackers: Sequence[Tracker] = (), folder: str | Path | None = None) -> None:
-        self._files = None if folder is None else CSVTracker(folder)
-        self._trackers: list[Tracker] = [*([self._files] if self._files else []), *trackers]
+        first = current_ranks().first
+        self._files = CSVTracker(folder) if folder is not None and first else None
+        self._trackers: list[Tracker] = [self._files] if self._files else []
+        self._trackers += trackers if first else ()
         self._last: dict[str, int] = {}
         self._evaluations, self._best = 0, float("inf")
 

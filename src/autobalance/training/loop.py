@@ -18,8 +18,10 @@ from autobalance.batches import Batch, forward
 from autobalance.errors import ArtifactError, DataError, SearchError
 from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.models.sound import is_sound
+from autobalance.ranks import current_ranks
 from autobalance.search.online import OnlineSearch
 from autobalance.training.checkpoint import Checkpoints, rng_state, set_rng_state
+from autobalance.training.checkpoint_ranks import newest_state, own_streams, streams_of_others
 from autobalance.training.drawing import BatchesByWeight
 from autobalance.training.examples import Examples
 from autobalance.training.layout import channels_last
@@ -68,7 +70,11 @@ class FollowsEpochs(Protocol):
 
 
 class Training:
-    """One network in training, with a search beside it or without.
+    """One network in training, with a search beside it or without, by one rank or several.
+
+    Several ranks train one network: each takes its part of every batch, and the gradients are those
+    of the whole. Random draws (crops, dropout, a policy's) are each rank's own, and so is what
+    BatchNorm normalises by; without these, the course is that of one process.
 
     Parameters
     ----------
@@ -119,9 +125,10 @@ class Training:
             )
         self.model, self.loss, self.batches, self.settings = model, loss, batches, settings
         self.augmentation = augmentation
-        self._draws = torch.Generator().manual_seed(seed + _POLICY)
+        self.ranks = current_ranks()
+        self._draws = torch.Generator().manual_seed(self.ranks.own_seed(seed + _POLICY))
         self.optimizer = settings.make_optimizer(model)
-        self._step = Step(model, loss, self.optimizer, settings)
+        self._step = Step(model, loss, self.optimizer, settings, self.ranks)
         self.origin = {
             "model": str([(name, *each.shape) for name, each in model.state_dict().items()]),
             "choice of training examples": batches.origin,
@@ -163,16 +170,18 @@ class Training:
         """
         if checkpoints is not None:
             self.origin["set of inputs"] = self.batches.inputs_digest
-        found = None if checkpoints is None else checkpoints.load()
-        if checkpoints is not None and found is not None:
-            self._refuse_other_origin(found[1].get("origin", {}), checkpoints.folder)
-            self.load_state_dict(found[1])
+            found = newest_state(checkpoints, self.ranks)
+            if found is not None:
+                self._refuse_other_origin(found.get("origin", {}), checkpoints.folder)
+                self.load_state_dict(found)
         with channels_last(self.model, self.optimizer):
             for number in range(len(self.history) + 1, self.settings.epochs + 1):
                 self.history.append(self._epoch(number))
                 if checkpoints is not None:
-                    checkpoints.save(number, self.state_dict())
-                if on_epoch is not None:
+                    others = streams_of_others(self._streams(), self.ranks)
+                    if self.ranks.first:
+                        checkpoints.save(number, self.state_dict() | others)
+                if on_epoch is not None and self.ranks.first:
                     on_epoch(self.history[-1])
 
     def _epoch(self, number: int) -> Epoch:
@@ -185,8 +194,7 @@ class Training:
         if self.search is not None:
             self.search.forget_batches()
         rate = float(self.optimizer.param_groups[0]["lr"])
-        total = torch.zeros((), device=self.device)
-        count = 0
+        total, count = torch.zeros((), device=self.device), 0
         for item in self.batches:
             batch = item.to(self.device)
             value = self._step(self._augmented(batch))
@@ -198,7 +206,9 @@ class Training:
                 self.search.step(*batch)
         if self._by_epoch:
             self.schedule.step()
-        mean = float(total) / count
+        self.ranks.agree(self.model)
+        total, examples = self.ranks.total(torch.stack([total.cpu().double(), torch.tensor(count)]))
+        mean = float(total / examples)
         # The weights are a step further than the loss.
         if not (math.isfinite(mean) and is_sound(self.model)):
             what = "the weights are" if math.isfinite(mean) else "the training loss is"
@@ -213,19 +223,24 @@ class Training:
             return batch
         return batch._replace(inputs=self.augmentation(*batch, self._draws))
 
+    def _streams(self) -> dict[str, Any]:
+        """What is random, and not the same on all ranks."""
+        return {
+            "random": rng_state(),
+            "batches": self.batches.state_dict(),
+            "draws": self._draws.get_state(),
+        }
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit for bit."""
-        return {
+        return self._streams() | {
             "origin": self.origin,
             "model": self.model.state_dict(),
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "batches": self.batches.state_dict(),
-            "draws": self._draws.get_state(),
             "search": None if self.search is None else self.search.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
-            "random": rng_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -234,13 +249,18 @@ class Training:
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.batches.load_state_dict(state["batches"])
-        if "draws" in state:  # which runs of earlier versions had not
-            self._draws.set_state(state["draws"])
         if self.search is not None:
             self.search.load_state_dict(state["search"])
         self.history = [Epoch(**entry) for entry in state["history"]]
-        set_rng_state(state["random"])
+        own = own_streams(state, self.ranks)
+        if own is None:  # a rank that is new: all have one order, and its draws are its seed's
+            augment = self.batches.state_dict()["augment"]
+            self.batches.load_state_dict(state["batches"] | {"augment": augment})
+            return
+        self.batches.load_state_dict(own["batches"])
+        if "draws" in own:  # which runs of earlier versions had not
+            self._draws.set_state(own["draws"])
+        set_rng_state(own["random"])
 
     def _refuse_other_origin(self, origin: dict[str, str], folder: Path) -> None:
         for name in self.origin | origin:
@@ -259,13 +279,18 @@ def predict_logits(
     size: int = _EVALUATED_AT_ONCE,
     workers: int = 0,
 ) -> Float[Tensor, "M K"]:
-    """Logits of examples in evaluation mode, on the CPU; the model's mode stays."""
+    """Logits of examples in evaluation mode, on the CPU; the model's mode stays.
+
+    Several ranks share the examples.
+    """
     device = next(model.parameters()).device
+    ranks = current_ranks()
+    own = torch.tensor_split(index.to(examples.device), ranks.size)[ranks.number]
     training = model.training
     model.eval()
     try:
-        batches = load(examples, torch.split(index.to(examples.device), size), device, workers)
+        batches = load(examples, torch.split(own, size), device, workers)
         parts = [forward(model, batch).float() for batch in batches]
     finally:
         model.train(training)
-    return torch.cat(parts).cpu()
+    return ranks.gathered(torch.cat(parts).cpu())

@@ -27,6 +27,7 @@ from autobalance.losses.parametric import ParametricCrossEntropy
 from autobalance.losses.presets import preset
 from autobalance.models.factory import check_factory
 from autobalance.objectives import BoundObjective, Objective
+from autobalance.ranks import current_ranks
 from autobalance.search.alpha import OptimizerFactory
 from autobalance.search.alpha_step import AlphaStep
 from autobalance.search.folds import make_folds
@@ -106,6 +107,9 @@ def search_and_retrain(
 ) -> Retrained:
     """Design the loss while a network trains, then train a fresh one with it on everything.
 
+    Within :func:`~autobalance.ranks.across_ranks`, under ``torchrun``, several processes train one
+    network, each on its share of every batch, and all return the same.
+
     Parameters
     ----------
     model_factory
@@ -136,7 +140,7 @@ def search_and_retrain(
         a new or empty folder to start over. The course of the run lies beside them as CSV:
         ``moves.csv`` of the loss, and the epochs in ``search.csv`` and ``retraining.csv``.
     progress
-        Called after every epoch.
+        Called after every epoch, on the first rank.
     trackers
         Hear of the run, and are closed at its end; see :mod:`autobalance.tracking`.
 
@@ -277,18 +281,26 @@ def new_training(
     """A network with fresh weights, about to be trained on some of the examples.
 
     It seeds every global random generator: dropout draws from one, and a ``Dataset`` may from any.
+    All ranks begin with the same weights, and draw differently from there.
     """
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    random.seed(seed)
+    _seed_everything(seed)
+    model = model_factory().to(device)
+    if not current_ranks().first:
+        _seed_everything(current_ranks().own_seed(seed))
     return Training(
-        model_factory().to(device),
+        model,
         ParametricCrossEntropy.from_design(design).to(device),
         training_batches(examples, index, settings, seed, device),
         settings,
         augmentation=augmentation_of(design, device),
         seed=seed,
     )
+
+
+def _seed_everything(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
 
 
 def augmentation_of(design: LossDesign, device: torch.device) -> PolicyAugmentation | None:

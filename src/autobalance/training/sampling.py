@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Integer
-from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from autobalance.batches import Batch
 from autobalance.errors import DataError
+from autobalance.ranks import current_ranks
 from autobalance.training.augment import Augmentation
 from autobalance.training.examples import Examples
 from autobalance.training.loading import load
 from autobalance.training.origin import described
+from autobalance.training.stratified import CellDraws
 
 _AUGMENTATION = 2**32
 """Between the seeds of orders and of augmentation."""
@@ -28,7 +29,8 @@ class ShuffledBatches:
     """Every example once an epoch, in a new order each time.
 
     An incomplete batch at the end is kept, unless it holds a single example, which BatchNorm
-    cannot train on.
+    cannot train on. Several ranks make the same batches, and each yields its part of them, with
+    draws of its own for what changes it.
 
     Parameters
     ----------
@@ -66,8 +68,10 @@ class ShuffledBatches:
         self._augment, self._workers = augment, workers
         in_memory = not isinstance(examples.inputs, Dataset)
         self._device = examples.device if in_memory or device is None else device
+        self._ranks = current_ranks()
         # not the seed of the orders, whose draws these would repeat
-        self._draws = torch.Generator(self._device).manual_seed(seed + _AUGMENTATION)
+        own = self._ranks.own_seed(seed + _AUGMENTATION)
+        self._draws = torch.Generator(self._device).manual_seed(own)
 
     @property
     def origin(self) -> str:
@@ -91,7 +95,7 @@ class ShuffledBatches:
     def __iter__(self) -> Iterator[Batch]:
         # to a GPU at once, and not batch by batch
         index = self._index[self._order()].to(self._examples.device)
-        parts = torch.split(index, self._size)[: len(self)]
+        parts = [self._ranks.part(part) for part in torch.split(index, self._size)[: len(self)]]
         seeds = torch.Generator()
         seeds.set_state(self._generator.get_state())  # the order is that of any number of workers
         for batch in load(self._examples, parts, self._device, self._workers, seeds):
@@ -126,9 +130,9 @@ class ShuffledBatches:
 class StratifiedBatches:
     """Batches without end that show all (class, group) cells alike.
 
-    Each cell gives the same number of examples, drawn without repetition, or all it has; with more
-    cells than the batch holds, a fresh random subset of the cells gives one each. Uniform batches
-    would leave the rare cells, which matter most, with one or two examples.
+    They are drawn as those of
+    :class:`~autobalance.training.stratified.StratifiedBatchSampler`, and several ranks share them
+    in the same way.
 
     Parameters
     ----------
@@ -144,11 +148,8 @@ class StratifiedBatches:
         self, examples: Examples, index: Integer[Tensor, "M"], size: int, seed: int
     ) -> None:
         self._examples, self._index, self._size = examples, index, size
-        self._generator = torch.Generator().manual_seed(seed)
-        cells = examples.cells[index.numpy()]
-        order = np.argsort(cells, kind="stable")
-        starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
-        self._members: list[ndarray] = np.split(index.numpy()[order], starts[1:])
+        self._draws = CellDraws(examples.cells, np.asarray(index.numpy()), size, seed)
+        self._ranks = current_ranks()
 
     @property
     def whole(self) -> bool:
@@ -157,24 +158,13 @@ class StratifiedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            yield self._examples.batch(self._index if self.whole else self._draw())
-
-    def _draw(self) -> Integer[Tensor, "B"]:
-        members = self._members
-        if len(members) > self._size:
-            chosen = torch.randperm(len(members), generator=self._generator)[: self._size]
-            members = [members[int(cell)] for cell in chosen]
-        each = self._size // len(members)
-        parts = [
-            cell[torch.randperm(len(cell), generator=self._generator)[:each].numpy()]
-            for cell in members
-        ]
-        return torch.from_numpy(np.concatenate(parts))
+            index = self._index if self.whole else self._draws()
+            yield self._examples.batch(self._ranks.part(index))
 
     def state_dict(self) -> dict[str, Any]:
         """The random stream."""
-        return {"generator": self._generator.get_state()}
+        return {"generator": self._draws.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
-        self._generator.set_state(state["generator"])
+        self._draws.generator.set_state(state["generator"])

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from autobalance.batches import Batch, forward
 from autobalance.errors import DataError
+from autobalance.ranks import ALONE, Ranks
 from autobalance.training.settings import TrainingSettings
 
 
@@ -31,6 +33,9 @@ class Step:
         Of the model.
     settings
         Their ``precision`` and ``compile``.
+    ranks
+        Who takes the step together, each on its part of the batch: the gradient is that of the mean
+        over all of it.
     """
 
     def __init__(
@@ -39,14 +44,15 @@ class Step:
         loss: nn.Module,
         optimizer: torch.optim.Optimizer,
         settings: TrainingSettings,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._model, self._loss, self._optimizer = model, loss, optimizer
+        self._model, self._loss, self._optimizer, self._ranks = model, loss, optimizer, ranks
         self._precision, self._compile = settings.precision, settings.compile
         self._device = next(model.parameters()).device
         self._size: int | None = None
 
     def __call__(self, batch: Batch) -> Float[Tensor, ""]:
-        """Take the step; the loss before it, which nothing has waited for.
+        """Take the step; the loss before it, of this rank's examples, which nothing waited for.
 
         Raises
         ------
@@ -56,21 +62,33 @@ class Step:
         with self._products_in_precision(), self._compilation_explained():
             self._optimizer.zero_grad(set_to_none=True)
             value = self._loss(self._logits(batch), batch.targets, batch.groups)
-            value.backward()
+            (value * self._of_mean(batch)).backward()
         self._optimizer.step()
         loss: Tensor = value.detach()
         return loss
+
+    def _of_mean(self, batch: Batch) -> float:
+        """What this rank's loss counts in the mean over ranks, which data parallelism takes."""
+        return self._ranks.size * self._ranks.share(len(batch.targets))
 
     def _logits(self, batch: Batch) -> Float[Tensor, "B K"]:
         self._size = self._size or len(batch.targets)
         # The last batch may be smaller: it is not worth a compilation, and a graph, of its own.
         whole = len(batch.targets) == self._size
-        model = self._compiled if self._compile and whole else self._model
+        model = self._compiled if self._compile and whole else self._shared
         if self._precision != "bfloat16":
             return forward(model, batch)
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = forward(model, batch)
         return logits.float()
+
+    @cached_property
+    def _shared(self) -> nn.Module:
+        """The model, whose backward pass averages over the ranks if there are several.
+
+        Made at the first step, when weights are loaded and laid out as they will stay.
+        """
+        return self._model if self._ranks.size == 1 else DistributedDataParallel(self._model)
 
     @cached_property
     def _compiled(self) -> Callable[..., Any]:
@@ -80,7 +98,7 @@ class Step:
         same architecture in the process: other seeds and folds, and the retraining.
         """
         mode = "reduce-overhead" if self._device.type == "cuda" else None
-        compiled: Callable[..., Any] = torch.compile(self._model, dynamic=False, mode=mode)
+        compiled: Callable[..., Any] = torch.compile(self._shared, dynamic=False, mode=mode)
         return compiled
 
     @contextmanager
