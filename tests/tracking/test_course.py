@@ -13,7 +13,8 @@ from autobalance import AutoBalanceClassifier, OnlineSearch, OnlineSettings, pre
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.losses.parametric import ParametricCrossEntropy
-from autobalance.tracking import Course, CSVTracker
+from autobalance.ranks import Ranks
+from autobalance.tracking import Course, CSVTracker, course
 
 
 def table(path):
@@ -179,6 +180,13 @@ def test_csv_files_that_cannot_be_written_cost_the_run_nothing(heard, fitted, tm
         course.search_result(fitted.result_)
     assert len(heard.rows["evaluations"]) == len(fitted.result_.history)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_of_several_ranks_the_first_tells(run, heard, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "current_ranks", lambda: Ranks(1, 2))
+    run(tmp_path / "run", trackers=[heard])
+    assert heard.calls == 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"search", "retraining"}
 
 
 def test_figures_of_very_many_cells_go_to_csv_files_only(heard, tmp_path):

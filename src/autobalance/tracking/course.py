@@ -96,10 +96,14 @@ class Course:
 
     def design(self, design: LossDesign) -> None:
         """Tell of the designed loss, as a file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, DESIGN_FILE)
-            design.save(path)
-            self.artifact(path)
+
+        def tell(tracker: Tracker) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, DESIGN_FILE)
+                design.save(path)
+                tracker.artifact(path)
+
+        self._each(tell)
 
     def artifact(self, path: Path) -> None:
         """Tell of a file."""
