@@ -11,9 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from joblib import Parallel, cpu_count, delayed
-
+from autobalance.jobs import each_finished
 from autobalance.reproduce.images.settings import RATIO
 from benchmarks.long_tail.cases import CASES, Data, read_case
 from benchmarks.long_tail.lab import Lab, Recipe
@@ -92,9 +90,7 @@ class Sweep:
         ]
         left = [unit for unit in units if self._key(*unit) not in self._parts]
         print(f"{len(left)} trainings or searches are left", flush=True)
-        calls = (delayed(self._finish)(*unit) for unit in left)
-        jobs = self._arguments.jobs
-        for line in Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+        for _, line in each_finished(self._finish, left, self._arguments.jobs):
             print(line, flush=True)
         new = [row for unit in units for row in self._parts.read(self._key(*unit))]
         order = [name for names in self._names for name in names]
@@ -105,7 +101,6 @@ class Sweep:
         self._parts.remove()
 
     def _finish(self, work: int, seed: int) -> str:
-        torch.set_num_threads(max(1, cpu_count() // self._arguments.jobs))
         dataset, development = self._settings["dataset"], self._settings["development"]
         recipe = Recipe(**{each.name: self._settings[each.name] for each in fields(Recipe)})
         data = _data(self._arguments.data_dir, dataset, development)

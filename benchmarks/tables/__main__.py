@@ -29,9 +29,9 @@ import argparse
 import time
 from pathlib import Path
 
-from joblib import Parallel, delayed
 from rich.console import Console
 
+from autobalance.jobs import each_finished
 from benchmarks.record import Parts, write_record
 from benchmarks.tables.cases import CASES, PARTS, TABLES, Case
 from benchmarks.tables.run import run_case
@@ -88,8 +88,7 @@ def _run(data_dir: Path, work: list[tuple[Case, int]], parts: Parts, jobs: int) 
         parts.write(_key(case, seed), run_case(data_dir, case, seed))
         return f"{_key(case, seed)}: {time.perf_counter() - started:.0f} s"
 
-    calls = (delayed(run)(case, seed) for case, seed in left)
-    for done in Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+    for _, done in each_finished(run, left, jobs):
         print(done, flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import StrEnum
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autobalance.cli_options import (
+    Cluster,
     Data,
     DropClasses,
     FeaturesKey,
     Jobs,
     Seed,
+    Track,
     Verbose,
     watching,
 )
@@ -152,6 +154,7 @@ def fit(
         ),
     ] = "auto",
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -206,12 +209,14 @@ def fit(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write; by default autobalance-DATA."),
     ] = None,
+    track: Track = None,
     seed: Seed = 0,
     verbose: Verbose = False,
 ) -> None:
     """Design a loss for DATA, train with it, and compare it with the closed-form losses."""
     from autobalance.costs import Costs
     from autobalance.data.images.read import holds_images
+    from autobalance.jobs import on_cluster
     from autobalance.runs.request import FitRequest
 
     of_images = holds_images(data)
@@ -250,7 +255,6 @@ def fit(
         start=start,
         constraints=tuple(constraint or ()),
         verdict=_verdict(verdict),
-        jobs=jobs,
         seed=seed,
         model=model,
         training=replace(
@@ -270,10 +274,11 @@ def fit(
         )
     folder = out or Path(f"autobalance-{_stem(data)}")
     with across_ranks() as ranks:
-        with watching(verbose) as watch:
+        with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
+            request = replace(request, jobs=at_once)
             watch.stage(f"Reading {data.name}")
             rows = request.columns.read_to_fit(data)
-            run = _fit_into(folder, rows, request, watch, resume)
+            run = _fit_into(folder, rows, request, watch, resume, track or ())
         if ranks.first:
             _print_run(run, folder)
 
@@ -292,16 +297,24 @@ def demo(
 
 
 def _fit_into(
-    folder: Path, rows: Rows, request: FitRequest, watch: TerminalWatch, resume: bool = False
+    folder: Path,
+    rows: Rows,
+    request: FitRequest,
+    watch: TerminalWatch,
+    resume: bool = False,
+    track: Sequence[str] = (),
 ) -> FinishedRun:
     """Fit and write the folder, which appears only when all of it is there.
 
-    The checkpoints of a network lie beside it until then. Of several ranks the first writes.
+    The checkpoints of a network lie beside it until then, with what trackers have been told.
+    Of several ranks the first writes and tells.
     """
-    from autobalance.runs.checkpoints import RunCheckpoints
+    from autobalance.runs.checkpoints import COURSE, RunCheckpoints
     from autobalance.runs.fit import fit_rows
-    from autobalance.runs.folder import METRICS_FILE
+    from autobalance.runs.folder import DESIGN_FILE, METRICS_FILE, REPORT_FILE
     from autobalance.storage import folder_written_at_once
+    from autobalance.tracking.course import Course
+    from autobalance.tracking.named import open_tracker
 
     kept: AbstractContextManager[Path | None] = nullcontext()
     interrupted = None
@@ -310,9 +323,14 @@ def _fit_into(
         kept, interrupted = checkpoints.for_an_interruption(resume, watch), checkpoints.folder
     if not current_ranks().first:
         return fit_rows(rows, request, watch, interrupted)
-    with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        run = fit_rows(rows, request, watch, beside)
-        run.write(fresh)
+    with kept as beside:
+        trackers = [open_tracker(text, str(folder.resolve()), resume) for text in track]
+        with Course(trackers, beside and beside / COURSE) as course:
+            with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
+                run = fit_rows(rows, request, watch, beside, course)
+                run.write(fresh)
+            for name in (DESIGN_FILE, REPORT_FILE):
+                course.artifact(folder / name)
     return run
 
 

@@ -34,12 +34,28 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds and of the bootstrap.")
 ]
 Jobs = Annotated[int, typer.Option(help="Outer parts judged at once; -1 for one on each core.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Use all workers of a Dask cluster instead, by its scheduler, such as "
+        "tcp://host:8786.",
+    ),
+]
 OwnModel = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="PATH",
         help="package.module:factory, if the fit named one: code is run on your word only.",
+    ),
+]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="WHERE",
+        help="Follow the fit elsewhere too: tensorboard:DIR, mlflow:URI or csv:DIR; repeatable.",
     ),
 ]
 RunFolder = Annotated[

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autobalance.cli_options import Verbose, watching
+from autobalance.cli_options import Cluster, Verbose, watching
 
 _FOLDER = Path("autobalance-reproduce")
 
@@ -55,12 +56,14 @@ def reproduce(
         str | None, typer.Option(help="Where to train; by default a GPU if there is one.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Runs at once; -1 for one on each core.")] = 1,
+    cluster: Cluster = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write; finished runs in it stay.")
     ] = _FOLDER,
     verbose: Verbose = False,
 ) -> None:
     """Make a table, a figure or a lemma of the paper again, ours and the published side by side."""
+    from autobalance.jobs import on_cluster
     from autobalance.reproduce.catalogue import ALL, reproduction
     from autobalance.reproduce.everything import everything
     from autobalance.reproduce.request import Request
@@ -77,9 +80,9 @@ def reproduce(
         model=model,
         device=device,
         preset=preset,
-        jobs=jobs,
     )
-    with watching(verbose) as watch:
+    with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
+        request = replace(request, jobs=at_once)
         if name == ALL:
             wanted = everything(request, watch)
         else:

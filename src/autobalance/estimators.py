@@ -164,7 +164,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     designed_ : LossDesign
         What the search designed, whether it was kept or not. Not kept by :meth:`save`.
     result_ : SearchResult
-        The course of that search. Not kept by :meth:`save`.
+        The course of that search, which ``result_.write_history(path)`` writes as CSV. Not kept by
+        :meth:`save`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (D,)
         If ``X`` had string column names.

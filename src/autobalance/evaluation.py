@@ -23,6 +23,7 @@ from autobalance.counts import Counts
 from autobalance.errors import DataError, ObjectiveError
 from autobalance.labels import Label
 from autobalance.objectives import OBJECTIVES, BoundObjective, Objective
+from autobalance.rows import Row, by_cell
 
 _OVER_GROUPS = ("group-balanced", "worst-group")
 
@@ -140,6 +141,14 @@ class Evaluation:
     class_intervals: Float[ndarray, "K 2"]
     cell_costs: Float[ndarray, "K G"] | None = None
     class_costs: Float[ndarray, "K"] | None = None
+
+    def row(self, counts: Counts) -> Row:
+        """The error rates to watch."""
+        return {
+            "objective": self.objective.value,
+            **{name: estimate.value for name, estimate in self.summary.items()},
+            **by_cell("error", self.cell_errors, counts),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The measured part of an entry of ``methods`` in the metrics file; NaN becomes null."""

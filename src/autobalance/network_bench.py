@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -41,6 +41,8 @@ from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.examples import Examples
 from autobalance.training.loop import Epoch, Training, predict_logits
 from autobalance.training.pipeline import (
+    RETRAINING,
+    SEARCH,
     add_search,
     default_device,
     new_training,
@@ -50,6 +52,13 @@ from autobalance.training.pipeline import (
 _STRENGTHS = {"additive": "tau", "multiplicative": "gamma"}
 _TRIED = (0.5, 1.0, 2.0)
 """Factors on the default strength of a closed form."""
+
+OnEpoch = Callable[[str, Training], None]
+"""Called with the phase, ``"search"`` or ``"retraining"``, and the training after an epoch."""
+
+
+def ignore_epoch(phase: str, training: Training) -> None:
+    """Nobody listens."""
 
 
 class NetworkBench(Bench):
@@ -68,6 +77,11 @@ class NetworkBench(Bench):
         scaled either way.
     seed
         Of weights, batches and held-out batches.
+
+    Attributes
+    ----------
+    on_epoch
+        Hears of the epochs of the search, and of the retraining with what it designed.
     """
 
     def __init__(
@@ -87,6 +101,7 @@ class NetworkBench(Bench):
     ) -> None:
         super().__init__(y, g, sample_weight, counts, folds, objective, settings)
         self.network, self.seed = network, seed
+        self.on_epoch: OnEpoch = ignore_epoch
         self.default_ridge = max(network.training.weight_decay, RIDGE_FLOOR)  # as a search's
         self._factory, self._name = network.factory, network.name
         self._device = default_device(network.device)
@@ -147,10 +162,12 @@ class NetworkBench(Bench):
             )
 
             def report(_: Epoch) -> None:
+                self.on_epoch(SEARCH, training)
                 if progress is not None and search.history:
                     progress(_evaluation(search.history[-1], space))
 
-            training.run(self._checkpoints(name, "search"), report)
+            training.run(self._checkpoints(name, SEARCH), report)
+            self.on_epoch(SEARCH, training)
         design = search.design()
         # a policy that nobody has chosen is no part of what the search has to beat
         start = replace(space.start, policy=None)
@@ -282,7 +299,9 @@ class NetworkBench(Bench):
         """Train a fresh network on all examples with the design found."""
         with own_randomness(self._device):
             training = self._training(torch.arange(len(self.examples)), result.design)
-            training.run(self._checkpoints(name, "retraining"))
+            tell = self.on_epoch if kind == DESIGNED else ignore_epoch
+            training.run(self._checkpoints(name, RETRAINING), lambda _: tell(RETRAINING, training))
+            tell(RETRAINING, training)  # also if it was finished before an interruption
         model = NetworkModel(
             self.counts.classes,
             training.model.cpu().eval(),

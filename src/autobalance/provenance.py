@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+
+import autobalance
 
 _PACKAGES = (
     "autobalance",
@@ -33,6 +36,16 @@ def provenance(command: str) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": hardware(),
+    }
+
+
+def versions_in_use() -> dict[str, str]:
+    """What a run's figures depend on most."""
+    return {
+        "autobalance": autobalance.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
     }
 
 

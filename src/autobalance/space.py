@@ -34,12 +34,14 @@ from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.dictionary import Dictionary, choose_dictionary, make_dictionary
 from autobalance.errors import DesignError
+from autobalance.labels import label_text
 from autobalance.policy_space import (
     POLICY_BOUND,
     POLICY_PARAMETERS,
     PolicySpace,
     searched_in,
 )
+from autobalance.rows import cell_names
 
 LOSS_PARAMETERS = ("weight", "emphasis", "additive", "multiplicative")
 PARAMETERS = (*LOSS_PARAMETERS, *POLICY_PARAMETERS, "ridge")
@@ -211,6 +213,23 @@ class SearchSpace:
         if self.policy is not None:
             sizes |= {name: self.policy.size(name) for name in self.policy.dictionaries}
         return sizes | ({"ridge": 1} if self.search_ridge else {})
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A name for each entry of α, such as ``additive[cat]`` or ``weight[3]``."""
+        names: list[str] = []
+        for parameter, size in self.sizes.items():
+            dictionary = self.dictionaries.get(parameter)
+            kind = "" if dictionary is None else dictionary.name
+            if size == 1:
+                names.append(parameter)
+            elif kind == "class":
+                names += [f"{parameter}[{label_text(label)}]" for label in self.counts.classes]
+            elif kind == "cell":
+                names += cell_names(parameter, self.counts)
+            else:
+                names += [f"{parameter}[{number}]" for number in range(1, size + 1)]
+        return tuple(names)
 
     @property
     def n_loss_values(self) -> int:

@@ -87,7 +87,7 @@ def test_every_file_is_written_and_reads_back(run, run_folder):
         rows = list(csv.DictReader(stream))
     assert len(rows) == run.metrics["search"]["evaluations"]
     assert list(rows[0])[:3] == ["evaluation", "seconds", "objective"]
-    assert list(rows[0])[-1] == "risk[rare|sea]"
+    assert list(rows[0])[-1] == "error[rare|sea]"
     bests = [float(row["best"]) for row in rows]
     assert bests == sorted(bests, reverse=True)
     # the value is that of the design, which may be the start although a lower point was seen

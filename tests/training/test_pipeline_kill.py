@@ -102,6 +102,11 @@ def run_and_keep(kind, folder, kept):
     Path(kept).write_bytes(outcome(run(kind, folder)))
 
 
+def tables_in(folder):
+    """The course of a run as it lies on disk."""
+    return {path.name: path.read_text("utf-8") for path in Path(folder).glob("*.csv")}
+
+
 def warm_up():
     """Load, before forking, what PyTorch loads on first use."""
     torch.optim.AdamW(network(2).parameters())
@@ -126,7 +131,8 @@ def test_without_checkpoints_it_is_the_same(finished):
 def test_killed_at_twenty_moments_and_resumed(tmp_path, nursery, kind, moments):
     kept = tmp_path / "kept"
     steps = nursery.complete(run_and_keep, kind, str(tmp_path / "alone"), str(kept))
-    expected = kept.read_bytes()
+    expected, tables = kept.read_bytes(), tables_in(tmp_path / "alone")
+    assert {"search.csv", "retraining.csv", "moves.csv"} <= set(tables)
     chosen = random.Random(0)
     reached = set()
     kills = runs = 0
@@ -134,12 +140,14 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path, nursery, kind, moments):
         folder, kept = tmp_path / f"run{runs}", tmp_path / f"kept{runs}"
         if nursery.kill(chosen.randrange(1, steps), run_and_keep, kind, str(folder), str(kept)):
             kills += 1
-            reached |= {path.name for path in folder.glob("*")}
+            reached |= {path.name for path in folder.glob("*") if path.is_dir()}
         else:  # it ended before: the next one starts afresh
             runs += 1
             assert kept.read_bytes() == expected
+            assert tables_in(folder) == tables
     nursery.complete(run_and_keep, kind, str(folder), str(kept))
     assert kept.read_bytes() == expected
+    assert tables_in(folder) == tables  # no line twice, and none is missing
     assert reached == {*PARTS}
 
 

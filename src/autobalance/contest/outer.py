@@ -7,19 +7,19 @@ left out once, or one untouched part where that would cost too much and has exam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
-from joblib import Parallel, delayed
 from numpy import ndarray
 
 from autobalance.calibration import TRAIN
 from autobalance.contest.contenders import BASELINE, DECISION_RULE, LEAST_COST, train_all
 from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.errors import DataError
+from autobalance.jobs import each_finished, one_by_one
 from autobalance.objectives import BoundObjective
 from autobalance.posthoc import least_expected_cost
 from autobalance.ranks import current_ranks
@@ -147,7 +147,7 @@ def predict_left_out(
     data, procedure, outer
         The examples, how a loss is designed, and who is left out when.
     n_jobs
-        Outer parts at once, as joblib takes it.
+        Outer parts at once; see :func:`~autobalance.jobs.each_finished`.
     evaluated, starting
         Called as in :func:`~autobalance.contest.contenders.train_all`, if parts are not handled
         at once.
@@ -160,22 +160,18 @@ def predict_left_out(
         If parts should be handled at once by ranks that share each of them.
     """
     parts = len(outer)
-    if current_ranks().size > 1 and n_jobs not in (None, 1):
+    alone = one_by_one(n_jobs)
+    if current_ranks().size > 1 and not alone:
         raise DataError(
             "several ranks already share every fit: leave n_jobs (--jobs) out under torchrun"
         )
-    if n_jobs in (None, 1):
-        results: Iterator[dict[str, Contender]] = (
-            _predict(data, procedure, outer, part, evaluated, starting) for part in range(parts)
-        )
-    else:
-        results = Parallel(n_jobs=n_jobs, return_as="generator")(
-            delayed(_predict)(data, procedure, outer, part) for part in range(parts)
-        )
-    done = []
-    for result in results:
-        done.append(result)
-        judged(len(done))
+    listeners = (evaluated, starting) if alone else ()
+    arguments = ((data, procedure, outer, part, *listeners) for part in range(parts))
+    finished: dict[int, dict[str, Contender]] = {}
+    for part, result in each_finished(_predict, arguments, n_jobs):
+        finished[part] = result
+        judged(len(finished))
+    done = [finished[part] for part in range(parts)]
     # Parts are concatenated in order; a splitter may leave an example out more than once.
     rows = np.concatenate([outer.row[outer.fold == part] for part in range(parts)])
     row, first = np.unique(rows, return_index=True)

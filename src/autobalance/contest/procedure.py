@@ -70,6 +70,10 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self.y)
 
+    def __sizeof__(self) -> int:
+        """With the features: Dask goes by it to send them to each worker once."""
+        return object.__sizeof__(self) + self.features.nbytes
+
     @cached_property
     def counts(self) -> Counts:
         """Weighted examples per cell."""

@@ -13,6 +13,7 @@ from autobalance.contest.procedure import Procedure, TrainingData
 from autobalance.contest.verdict import Verdict, judge
 from autobalance.errors import DataError, ObjectiveError
 from autobalance.evaluation import Evaluator
+from autobalance.network_bench import NetworkBench, OnEpoch, ignore_epoch
 from autobalance.objectives import BoundObjective
 from autobalance.search.result import Evaluation
 from autobalance.search.settings import AUTO
@@ -38,12 +39,19 @@ class Listener:
         See :func:`~autobalance.contest.contenders.train_all`.
     passed
         Called with the number of passes that are behind.
+    searched
+        Called with every evaluation of a linear head's search on all examples.
+    trained
+        Called with the phase and the network's training after every epoch on all examples that
+        designs the loss, or trains with it.
     """
 
     passes: Callable[[int], None] = _ignore
     evaluated: Callable[[Evaluation], None] = _ignore
     starting: Callable[[str], None] = _ignore
     passed: Callable[[int], None] = _ignore
+    searched: Callable[[Evaluation], None] = _ignore
+    trained: OnEpoch = ignore_epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +127,8 @@ def recommend(
     listener = listener or Listener()
     procedure.check(data.counts)
     bench = procedure.bench(data)
+    if isinstance(bench, NetworkBench):
+        bench.on_epoch = listener.trained
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:
         try:
@@ -142,9 +152,15 @@ def recommend(
         reached, note = judge(_evaluator(bench, left_out, procedure.seed or 0), left_out), ""
     kept = OURS if reached is None else reached.recommended
     wanted = None if everything else {OURS, kept}
+
+    def evaluated(evaluation: Evaluation) -> None:
+        listener.evaluated(evaluation)
+        if not isinstance(bench, NetworkBench):
+            listener.searched(evaluation)
+
     heads = {
         head.name: head
-        for head in train_all(bench, procedure.space, listener.evaluated, listener.starting, wanted)
+        for head in train_all(bench, procedure.space, evaluated, listener.starting, wanted)
     }
     heads[kept] = bench.calibrated(heads[kept])
     return Recommendation(bench, heads, left_out, reached, note)

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-from joblib import Parallel, cpu_count, delayed
-
 from autobalance.errors import ArtifactError
+from autobalance.jobs import each_finished
 from autobalance.runs.watch import Watch
 from autobalance.storage import write_text_atomically
 
@@ -122,7 +120,7 @@ def finish(
         From a unit to a row for each of its methods; it goes to other processes if ``jobs`` is not
         1, and so do its errors, which end the job with what is finished kept.
     jobs
-        Units at once, sharing the cores; -1 for one on each core.
+        Units at once, sharing the cores; -1 for one on each core, or on each worker of a cluster.
     watch
         Hears of each.
     """
@@ -130,12 +128,15 @@ def finish(
     left = [unit for unit in units if not all(kept.has(name, unit.seed) for name in unit.methods)]
     if len(left) < len(units):
         watch.say(f"{len(units) - len(left)} of {len(units)} runs are finished already")
-    at_once = cpu_count() if jobs < 0 else max(jobs, 1)
-    calls = (delayed(_do)(unit, kept, work, at_once) for unit in left)
     watch.stage("Running", 0.0)
-    lines = Parallel(n_jobs=at_once, return_as="generator_unordered")(calls)
-    for done, line in enumerate(lines, 1):
-        watch.say(line)
+    results = each_finished(_do, ((unit, kept, work) for unit in left), jobs)
+    for done, (position, found) in enumerate(results, 1):
+        unit = left[position]
+        for name in unit.methods:
+            if not kept.has(name, unit.seed):  # it lies on the disk of another machine
+                kept.write(name, unit.seed, found[name])
+        told = (f"seed {unit.seed}, {name}: {found[name][_TOLD]}" for name in unit.methods)
+        watch.say("; ".join(told))
         watch.stage(f"Run {done} of {len(left)}", done / len(left))
     rows = [kept.read(name, unit.seed) for unit in units for name in unit.methods]
     return [{name: value for name, value in row.items() if name != _TOLD} for row in rows]
@@ -154,10 +155,8 @@ def units_of(groups: Sequence[tuple[str, ...]], seeds: int) -> list[Unit]:
     return [Unit(methods, seed) for seed in range(seeds) for methods in groups]
 
 
-def _do(unit: Unit, kept: KeptRuns, work: Callable[[Unit], Mapping[str, Row]], at_once: int) -> str:
-    if at_once > 1:
-        torch.set_num_threads(max(1, cpu_count() // at_once))
+def _do(unit: Unit, kept: KeptRuns, work: Callable[[Unit], Mapping[str, Row]]) -> Mapping[str, Row]:
     rows = work(unit)
     for name in unit.methods:
         kept.write(name, unit.seed, rows[name])
-    return "; ".join(f"seed {unit.seed}, {name}: {rows[name][_TOLD]}" for name in unit.methods)
+    return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,6 +22,8 @@ from autobalance.training.checkpoint import Checkpoints
 FORMAT = "autobalance-interrupted-fit"
 VERSION = 1
 _FILE = "fit.json"
+COURSE = "course"
+"""Folder of what trackers have been told, within that of the checkpoints."""
 
 
 class RunCheckpoints:
@@ -105,6 +108,7 @@ class RunCheckpoints:
         with suppress(OSError):
             for folder, _, _ in os.walk(self.folder, topdown=False):
                 Checkpoints(Path(folder)).clear()
+            shutil.rmtree(self.folder / COURSE, ignore_errors=True)
             (self.folder / _FILE).unlink()
             self.folder.rmdir()
 

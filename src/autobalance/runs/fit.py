@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-import autobalance
 from autobalance.bench import TrainedHead
 from autobalance.contest.contenders import OURS, closed_forms
 from autobalance.contest.procedure import TrainingData
@@ -23,7 +20,9 @@ from autobalance.design import LossDesign
 from autobalance.errors import ObjectiveError
 from autobalance.labels import Label, label_text, label_to_json
 from autobalance.objectives import Objective
+from autobalance.provenance import versions_in_use
 from autobalance.report.content.record import inputs_text
+from autobalance.rows import Row, by_cell
 from autobalance.runs.augmented import show_augmented
 from autobalance.runs.examples import PreparedRows, prepare
 from autobalance.runs.folder import METRICS_FORMAT, METRICS_VERSION, FinishedRun, SavedModel
@@ -38,10 +37,15 @@ from autobalance.runs.watch import Watch
 from autobalance.search.folds import Folds
 from autobalance.search.result import START_KEPT, SearchResult
 from autobalance.search.settings import SearchSettings
+from autobalance.tracking.course import Course
 
 
 def fit_rows(
-    rows: Rows, request: FitRequest, watch: Watch, checkpoints: Path | None = None
+    rows: Rows,
+    request: FitRequest,
+    watch: Watch,
+    checkpoints: Path | None = None,
+    course: Course | None = None,
 ) -> FinishedRun:
     """Search the loss, train with it and with its rivals, and measure all of them.
 
@@ -55,6 +59,8 @@ def fit_rows(
         Hears what is being done.
     checkpoints
         A folder for those of a network.
+    course
+        Hears of settings, of the search on all rows, and of the errors in the end.
 
     Raises
     ------
@@ -62,6 +68,7 @@ def fit_rows(
         If the rows, the objective or the settings do not go together; the message says how.
     """
     started = time.perf_counter()
+    course = course or Course()
     objective = request.parse_objective()
     watch.stage(f"Preparing the {request.noun}s")
     prepared = prepare(rows, request.columns, request.drop_classes, request.train_on)
@@ -79,6 +86,8 @@ def fit_rows(
     procedure.check(counts)
     folds = data.folds(procedure.held_out, request.seed)
     _introduce(prepared, folds, objective, request, watch)
+    settings = request.settings(prepared.reader.shape)
+    course.parameters({"objective": str(objective), **settings})
     watch.stage("Starting", 0.0)
     forms = closed_forms(counts.n_groups, objective.about_costs)
     pace = (
@@ -91,7 +100,14 @@ def fit_rows(
         procedure,
         request.verdict,
         n_jobs=request.jobs,
-        listener=Listener(pace.passes, pace.evaluation, pace.method, pace.passed),
+        listener=Listener(
+            pace.passes,
+            pace.evaluation,
+            pace.method,
+            pace.passed,
+            searched=lambda evaluation: course.evaluation(evaluation, counts),
+            trained=course.training,
+        ),
     )
     watch.stage("Measuring", 1.0)
     basis, examples, methods = measure_methods(
@@ -136,11 +152,13 @@ def fit_rows(
         "basis": basis,
         "methods": methods,
         "calibration": measure_calibration(kept, outcome.bench, prepared.test),
-        "settings": request.settings(prepared.reader.shape),
-        "versions": _versions(),
+        "settings": settings,
+        "versions": versions_in_use(),
         "seconds": time.perf_counter() - started,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    course.parameters({"kept": kept.name, "measured on": basis, **space.describe()})
+    course.measured(_errors(methods, kept.name, counts))
     return FinishedRun(
         SavedModel(kept.model, prepared.reader, objective),
         _with_origin(kept, objective, prepared.source, request),
@@ -150,6 +168,17 @@ def fit_rows(
         if ours.design.policy is None
         else show_augmented(ours.design.policy, counts, train, request.seed),
     )
+
+
+def _errors(methods: list[dict[str, Any]], kept: str, counts: Counts) -> Row:
+    """Errors with the loss that was kept, and the objective's error with every loss."""
+    (of_kept,) = (method for method in methods if method["name"] == kept)
+    return {
+        "objective": of_kept["value"],
+        **of_kept["summary"],
+        **{f"objective, {method['name']}": method["value"] for method in methods},
+        **by_cell("error", np.array(of_kept["cell_errors"], dtype=np.float64), counts),
+    }
 
 
 def _positive_class(request: FitRequest, objective: Objective, counts: Counts) -> Label:
@@ -213,15 +242,6 @@ def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, A
     }
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "autobalance": autobalance.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
 def _with_origin(
     head: TrainedHead, objective: Objective, source: str, request: FitRequest
 ) -> LossDesign:
@@ -230,5 +250,5 @@ def _with_origin(
         **objective.facts(),
         source=Path(source).name,
         seed=request.seed,
-        versions=_versions(),
+        versions=versions_in_use(),
     )

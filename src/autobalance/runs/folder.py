@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autobalance.counts import Counts
 from autobalance.design import LossDesign
 from autobalance.errors import ArtifactError
-from autobalance.labels import label_text
 from autobalance.model import Model
 from autobalance.models.factory import Factory
 from autobalance.network_model import read_model
 from autobalance.objectives import Objective
 from autobalance.report import render_report
+from autobalance.rows import write_rows
 from autobalance.runs.augmented import Augmented
 from autobalance.runs.readers import Reader, reader_from_state
-from autobalance.search.result import Evaluation
+from autobalance.search.result import Evaluation, history_rows
 from autobalance.storage import write_text_atomically
 
 METRICS_FORMAT = "autobalance-metrics"
@@ -109,7 +106,7 @@ class FinishedRun:
                 folder / METRICS_FILE,
                 json.dumps(self.metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
             )
-            _write_csv(folder / HISTORY_FILE, rows)
+            write_rows(folder / HISTORY_FILE, rows)
             shown = None
             if self.augmented is not None:
                 self.augmented.write(folder)
@@ -138,33 +135,3 @@ def read_design(folder: Path, model: Model) -> LossDesign:
             f"{path} names other classes than the model beside it; restore both from the same run"
         )
     return design
-
-
-def history_rows(history: Sequence[Evaluation], counts: Counts) -> list[dict[str, Any]]:
-    """One row for each evaluation of the search, as ``history.csv`` holds them."""
-    groups = ("all",) if counts.groups is None else tuple(map(label_text, counts.groups))
-    cells = [f"risk[{label_text(label)}|{group}]" for label in counts.classes for group in groups]
-    rows = []
-    best = float("inf")
-    for number, evaluation in enumerate(history, start=1):
-        best = min(best, evaluation.objective)
-        rows.append(
-            {
-                "evaluation": number,
-                "seconds": evaluation.seconds,
-                "objective": evaluation.objective,
-                "best": best,
-                "gradient_norm": evaluation.gradient_norm,
-                "ridge": evaluation.ridge,
-                "temperature": evaluation.temperature,
-                **dict(zip(cells, evaluation.risks.ravel().tolist(), strict=True)),
-            }
-        )
-    return rows
-
-
-def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from autobalance.counts import Counts
 from autobalance.hypergradient.estimate import Record
+from autobalance.rows import Row, by_cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,21 @@ class AlphaStep:
     risks: Float[ndarray, "K G"]
     errors: Float[ndarray, "K G"]
     refused: str = ""
+
+    def row(self, names: Sequence[str], counts: Counts) -> Row:
+        """The figures to watch, with the entries of α by their names; NaN where there are none."""
+        record = self.record
+        return {
+            "iteration": self.iteration,
+            "objective": math.nan if record is None else record.value,
+            "gradient_norm": math.nan if record is None else record.norm,
+            "residual": math.nan if record is None else record.residual,
+            "learning_rate": self.learning_rate,
+            "refused": float(bool(self.refused)),
+            **dict(zip(names, self.alpha.tolist(), strict=True)),
+            **by_cell("risk", self.risks, counts),
+            **by_cell("error", self.errors, counts),
+        }
 
     def to_plain(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""

@@ -24,6 +24,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ from autobalance.losses.binary import ParametricBinaryCrossEntropy
 from autobalance.losses.parametric import ParametricCrossEntropy, adjusted_cross_entropy
 from autobalance.objectives import BoundObjective, Objective
 from autobalance.ranks import Ranks
+from autobalance.rows import Row, write_rows
 from autobalance.search.alpha import (
     MovingAlpha,
     OptimizerFactory,
@@ -272,6 +274,21 @@ class OnlineSearch:
     def design(self) -> LossDesign:
         """The loss as it is designed so far."""
         return self.space.design(self.alpha.vector)
+
+    def history_rows(self, first: int = 0) -> list[Row]:
+        """The moves as figures to watch, those before ``first`` left out."""
+        names, counts = self.space.names, self.space.counts
+        return [move.row(names, counts) for move in self.history[first:]]
+
+    def write_history(self, path: str | Path) -> None:
+        """Write the moves as CSV: α by name, the hypergradient's norm, losses and errors of cells.
+
+        Raises
+        ------
+        ArtifactError
+            If the file cannot be written.
+        """
+        write_rows(Path(path), self.history_rows())
 
     def _found_ranks(self) -> Ranks:
         """Who trains the model; a process that others might train it with is warned."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from autobalance.counts import Counts
 from autobalance.design import LossDesign
+from autobalance.rows import Row, by_cell, write_rows
 
 START_KEPT = "start kept"
 """Status of a search that found nothing better than its start."""
@@ -29,6 +33,29 @@ class Evaluation:
     residual: float
     seconds: float
     violation: float = 0.0
+
+    def row(self, best: float, counts: Counts) -> Row:
+        """The figures to watch; ``best`` is the lowest objective up to here."""
+        return {
+            "seconds": self.seconds,
+            "objective": self.objective,
+            "best": best,
+            "gradient_norm": self.gradient_norm,
+            "ridge": self.ridge,
+            "temperature": self.temperature,
+            **by_cell("risk", self.risks, counts),
+            **by_cell("error", self.errors, counts),
+        }
+
+
+def history_rows(history: Sequence[Evaluation], counts: Counts) -> list[Row]:
+    """One row for each evaluation of a search."""
+    rows = []
+    best = float("inf")
+    for number, evaluation in enumerate(history, start=1):
+        best = min(best, evaluation.objective)
+        rows.append({"evaluation": number, **evaluation.row(best, counts)})
+    return rows
 
 
 @dataclass(frozen=True)
@@ -82,3 +109,17 @@ class SearchResult:
             if np.array_equal(evaluation.alpha, self.alpha):
                 return evaluation
         raise LookupError("the best evaluation is not in the history")
+
+    def write_history(self, path: str | Path) -> None:
+        """Write the course of the search as CSV, one row for each evaluation.
+
+        Its columns are the number of the evaluation, seconds since the search began, the held-out
+        objective, the best one so far, the norm of its gradient, ridge and temperature, and the
+        held-out loss (``risk[class|group]``) and error rate (``error[class|group]``) of each cell.
+
+        Raises
+        ------
+        ArtifactError
+            If the file cannot be written.
+        """
+        write_rows(Path(path), history_rows(self.history, self.design.counts))

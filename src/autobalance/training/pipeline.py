@@ -36,6 +36,8 @@ from autobalance.search.online_settings import network_parameters
 from autobalance.search.settings import AUTO
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.starts import default_starts
+from autobalance.tracking.course import Course
+from autobalance.tracking.tracker import Tracker
 from autobalance.training.checkpoint import Checkpoints
 from autobalance.training.drawing import training_batches
 from autobalance.training.evaluate import coded_alike, evaluate
@@ -101,6 +103,7 @@ def search_and_retrain(
     seed: int = 0,
     checkpoints: str | Path | None = None,
     progress: Progress | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Retrained:
     """Design the loss while a network trains, then train a fresh one with it on everything.
 
@@ -134,9 +137,12 @@ def search_and_retrain(
         Of the split, the weights, the batches and dropout.
     checkpoints
         A folder for one checkpoint an epoch. Where it holds some, the run goes on from there; give
-        a new or empty folder to start over.
+        a new or empty folder to start over. The course of the run lies beside them as CSV:
+        ``moves.csv`` of the loss, and the epochs in ``search.csv`` and ``retraining.csv``.
     progress
         Called after every epoch, on the first rank.
+    trackers
+        Hear of the run, and are closed at its end; see :mod:`autobalance.tracking`.
 
     Raises
     ------
@@ -154,7 +160,7 @@ def search_and_retrain(
     folder = None if checkpoints is None else Path(checkpoints)
     parsed = Objective.parse(objective) if isinstance(objective, str) else objective
     started = time.perf_counter()
-    with own_randomness(where):
+    with Course(trackers, folder) as course, own_randomness(where):
         examples = Examples.of(train_data).to(where)
         tested = None if test_data is None else coded_alike(test_data, examples)
         bound = parsed.bind(examples.counts)
@@ -177,14 +183,24 @@ def search_and_retrain(
             dictionary,
             parametrisation,
         )
-        searching.run(_in(folder, SEARCH), _reporting(progress, SEARCH))
+        course.parameters(
+            {
+                "objective": str(parsed),
+                "start": first.metadata.get("preset", "given"),
+                **search.space.describe(),
+                "seed": seed,
+                **{f"training {name}": described(each) for name, each in vars(training).items()},
+                **{f"plan {name}": described(each) for name, each in vars(plan).items()},
+            }
+        )
+        _run(searching, SEARCH, folder, progress, course)
         logits = predict_logits(searching.model, examples, held_out, workers=training.workers)
         design = search.design()
         searched = time.perf_counter()
         retraining = fresh(torch.arange(len(examples)), design)
         if search.space.search_ridge:
             WeightDecay(retraining.optimizer).set(float(design.ridge or 0.0))
-        retraining.run(_in(folder, RETRAINING), _reporting(progress, RETRAINING))
+        _run(retraining, RETRAINING, folder, progress, course)
         ended = time.perf_counter()
         model = retraining.model.eval()
         evaluation = (
@@ -192,9 +208,13 @@ def search_and_retrain(
             if tested is None
             else evaluate(model, tested, examples, parsed, where, training.workers)
         )
+        design = design.with_metadata(**parsed.facts(), start=first.metadata.get("preset", "given"))
+        if evaluation is not None:
+            course.measured(evaluation.row(examples.counts))
+        course.design(design)
     return Retrained(
         model,
-        design.with_metadata(**parsed.facts(), start=first.metadata.get("preset", "given")),
+        design,
         tuple(search.history),
         {SEARCH: tuple(searching.history), RETRAINING: tuple(retraining.history)},
         held_out.numpy(),
@@ -388,9 +408,13 @@ def own_randomness(device: torch.device) -> Iterator[None]:
             random.setstate(streams[1])
 
 
-def _in(folder: Path | None, phase: str) -> Checkpoints | None:
-    return None if folder is None else Checkpoints(folder / phase)
+def _run(
+    training: Training, phase: str, folder: Path | None, progress: Progress | None, course: Course
+) -> None:
+    def on_epoch(epoch: Epoch) -> None:
+        course.training(phase, training)
+        if progress is not None:
+            progress(phase, epoch)
 
-
-def _reporting(progress: Progress | None, phase: str) -> Callable[[Epoch], None] | None:
-    return None if progress is None else lambda epoch: progress(phase, epoch)
+    training.run(None if folder is None else Checkpoints(folder / phase), on_epoch)
+    course.training(phase, training)  # what an interruption kept it from telling

@@ -4,14 +4,12 @@ import argparse
 import json
 
 import pytest
-import torch
-from joblib import cpu_count
 
 import benchmarks.long_tail.sweep
 from benchmarks.long_tail.sweep import Sweep, parser, settings_of
 
 NAMES = (("a",), ("b", "c"))
-ran, threads = [], []
+ran = []
 
 
 def run(lab, work):
@@ -40,9 +38,6 @@ def _nothing_is_read(monkeypatch):
     monkeypatch.setattr(benchmarks.long_tail.sweep, "Lab", EmptyLab)
     benchmarks.long_tail.sweep._data.cache_clear()
     ran.clear()
-    # later tests would train with as many threads as there are cores, which others use too
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    threads.clear()
 
 
 def sweep_of(record, *more, run=run):
@@ -64,7 +59,6 @@ def test_rows_are_ordered_by_name_and_seed(tmp_path):
         ("c", 1, 11),
     ]
     assert ran == [(0, 0), (1, 0), (0, 1), (1, 1)]  # seed by seed
-    assert set(threads) == {cpu_count()}  # one training at a time has them all
     sweep.remove_parts()
     assert list(tmp_path.iterdir()) == []
 
