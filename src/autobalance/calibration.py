@@ -13,7 +13,7 @@ Groups play no part: a calibrator sees logits, as a prediction does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,13 +87,11 @@ class Calibration:
     train: Calibrator
     balanced: Calibrator
 
-    def log_probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
-        """Log-probabilities under ``prior``, minus infinity where its share is 0.
+    def for_prior(self, prior: Any) -> Calibrator:
+        """The calibrator of a prior, whose bias is minus infinity where the share is 0.
 
         Parameters
         ----------
-        logits
-            Of the head.
         prior
             ``"train"``, ``"balanced"``, or K shares in the order of the classes, which are
             normalised. K equal shares are corrected from ``"train"`` as all shares are;
@@ -110,12 +108,15 @@ class Calibration:
                     f"prior {prior!r} is unknown; use {TRAIN!r}, {BALANCED!r} or one share per "
                     "class"
                 )
-            calibrator = self.train if prior == TRAIN else self.balanced
-            return np.asarray(log_softmax(calibrator(logits), axis=1))
+            return self.train if prior == TRAIN else self.balanced
         shares = check_shares(prior, len(self.shares))
         with np.errstate(divide="ignore"):
             shift = np.log(shares) - np.log(self.shares)
-        return np.asarray(log_softmax(self.train(logits) + shift, axis=1))
+        return replace(self.train, bias=self.train.bias + shift)
+
+    def log_probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
+        """Log-probabilities under a prior of :meth:`for_prior`, minus infinity where it is 0."""
+        return np.asarray(log_softmax(self.for_prior(prior)(logits), axis=1))
 
     def probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
         """Probabilities under ``prior``; see :meth:`log_probabilities`."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autobalance.errors import DataError
+
 if TYPE_CHECKING:
     from autobalance.terminal import TerminalWatch
 
@@ -55,3 +57,15 @@ def watching(verbose: bool) -> Iterator[TerminalWatch]:
         log_to_terminal()
     with plain_warnings(), TerminalWatch().running() as watch:
         yield watch
+
+
+def refuse_to_overwrite(data: Path, out: Path | None) -> None:
+    """Refuse to write a file over the data that it comes from.
+
+    Raises
+    ------
+    DataError
+        If it would be.
+    """
+    if out is not None and out.exists() and data.exists() and out.samefile(data):
+        raise DataError(f"{out} holds the data themselves; name another file to write")

@@ -364,7 +364,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         ArtifactError
             If the folder cannot be written, or holds something else.
         """
-        model = self._model
+        model = self.model_
         given = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         # What JSON cannot hold, such as a splitter, comes back as the default.
         parameters = {name: value for name, value in given.items() if is_plain(value)}
