@@ -225,22 +225,41 @@ def fit_calibration(
         Which example each is, where some validate more than once: repetitions share its weight and
         count as one observation. By default all are distinct.
     """
+    uniform = np.full(len(shares), 1 / len(shares))
+    return Calibration(
+        shares,
+        *(
+            fit_calibrator(logits, y, weight, prior, offset + np.log(prior / shares), row)
+            for prior in (shares, uniform)
+        ),
+    )
+
+
+def fit_calibrator(
+    logits: Float[ndarray, "M K"],
+    y: Integer[ndarray, "M"],
+    weight: Float[ndarray, "M"],
+    prior: Float[ndarray, "K"],
+    shift: Float[ndarray, "K"],
+    row: Integer[ndarray, "M"] | None = None,
+) -> Calibrator:
+    """Fit one calibrator, for classes as frequent as a prior says; see :func:`fit_calibration`.
+
+    Parameters
+    ----------
+    logits, y, weight, row
+        As there.
+    prior
+        Shape (K,): shares that sum to 1. Those of classes without an example fall to the others.
+    shift
+        Shape (K,): what is added to the logits before anything is fitted.
+    """
     weight, often = share_weight(weight, row)
-    n_classes = len(shares)
-    totals = np.bincount(y, weight, n_classes)
-    squares = np.bincount(y, often * weight**2, n_classes)
-    inverse_size = np.divide(squares, totals**2, out=np.zeros(n_classes), where=totals > 0)
-
-    def fitted(prior: Float[ndarray, "K"]) -> Calibrator:
-        return _fit(
-            logits,
-            y,
-            weight_for(prior, y, weight),
-            offset + np.log(prior / shares),
-            float((prior**2 * inverse_size).sum()),
-        )
-
-    return Calibration(shares, fitted(shares), fitted(np.full(n_classes, 1 / n_classes)))
+    totals = np.bincount(y, weight, len(prior))
+    squares = np.bincount(y, often * weight**2, len(prior))
+    inverse_size = np.divide(squares, totals**2, out=np.zeros(len(prior)), where=totals > 0)
+    penalty = float((prior**2 * inverse_size).sum())
+    return _fit(logits, y, weight_for(prior, y, weight), shift, penalty)
 
 
 def design_offset(design: LossDesign) -> Float[ndarray, "K"]:

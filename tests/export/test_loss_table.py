@@ -79,8 +79,8 @@ def test_each_example_has_the_weight_of_its_cell():
     ("labels", "groups", "words"),
     [
         (["rare"], None, "has groups"),
-        (["new"], ["land"], "the class 'new' is not among"),
-        (["rare"], ["sea"], "the group 'sea' is not among"),
+        (["new"], ["land"], "the class 'new' is none of common, rare"),
+        (["rare"], ["sea"], "the group 'sea' is none of land, missing"),
         (["rare"], ["land", "land"], "1 class labels but 2 group labels"),
     ],
 )

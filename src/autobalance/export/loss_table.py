@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from autobalance.design import LossDesign
 from autobalance.errors import DataError
-from autobalance.labels import Label, as_label, label_text
+from autobalance.labels import codes_of, label_text
 
 FORMULA = (
     "The loss of a row of class y in group g, with logits z, is "
@@ -81,23 +81,13 @@ def example_weights(design: LossDesign, y: Any, groups: Any = None) -> Float[nda
     if (groups is None) != (counts.groups is None):
         needed = "has no groups; leave them out" if groups is not None else "has groups; give them"
         raise DataError(f"the design {needed}")
-    k = _codes(y, counts.classes, "class")
+    k = codes_of(y, counts.classes, "class")
     if groups is None or counts.groups is None:
         return np.asarray(design.weight[k, 0])
-    j = _codes(groups, counts.groups, "group")
+    j = codes_of(groups, counts.groups, "group")
     if len(j) != len(k):
         raise DataError(f"there are {len(k)} class labels but {len(j)} group labels")
     return np.asarray(design.weight[k, j])
-
-
-def _codes(labels: Any, known: tuple[Label, ...], noun: str) -> list[int]:
-    place = {label: code for code, label in enumerate(known)}
-    rows = np.asarray(labels, dtype=object).tolist()
-    found = [as_label(row[0] if isinstance(row, list) and len(row) == 1 else row) for row in rows]
-    for label in found:
-        if label not in place:
-            raise DataError(f"the {noun} {label_text(label)!r} is not among those of the design")
-    return [place[label] for label in found]
 
 
 def portable_as(design: LossDesign) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Shaped
+from numpy import ndarray
 from torch import Tensor, nn
 
 from autobalance.data.encoder import TableEncoder
@@ -23,7 +24,7 @@ from autobalance.export.model_graph import (
 )
 from autobalance.export.table_graph import add_encoder
 from autobalance.fitted import FittedModel
-from autobalance.labels import Label
+from autobalance.labels import Label, as_label
 from autobalance.model import Model
 from autobalance.storage import write_bytes_atomically
 
@@ -36,7 +37,7 @@ def export_onnx(
     path: str | Path,
     *,
     prior: Any = None,
-    classes: Sequence[Label] | None = None,
+    classes: Sequence[Label] | ndarray | None = None,
     example: Shaped[Tensor, "..."] | None = None,
 ) -> None:
     """Write a trained model with its decision rule as an ONNX file, in one step.
@@ -114,7 +115,7 @@ def onnx_bytes(model: Model, prior: Any = None, encoder: TableEncoder | None = N
 def _module_bytes(
     module: nn.Module,
     prior: Any,
-    classes: Sequence[Label] | None,
+    classes: Sequence[Label] | ndarray | None,
     example: Shaped[Tensor, "..."] | None,
 ) -> bytes:
     if classes is None or example is None or len(example) < 2:
@@ -139,6 +140,6 @@ def _module_bytes(
     graph = Graph()
     dtype = example.detach().cpu().numpy().dtype
     logits = add_module(graph, module, example, graph.input(INPUTS, dtype, *example.shape[1:]))
-    add_decision(graph, logits, classes)
+    add_decision(graph, logits, tuple(as_label(label) for label in classes))
     graph.output(PROBABILITIES, graph.add("Softmax", logits, axis=1), np.float64, len(classes))
     return graph.to_bytes()

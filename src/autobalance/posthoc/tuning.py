@@ -1,8 +1,8 @@
-"""Post-hoc correction: leave the model alone and shift its logits for the objective.
+"""Post-hoc tuning: leave the model alone, and shift and scale its logits for the objective.
 
 A tuned bias b minimises the held-out objective of z + b. On a linear head it is what an additive
 adjustment that is the same for every group amounts to, and needs no retraining; a designed loss
-that does no better than this is not worth its cost.
+that does no better than this is not worth its cost. Vector scaling has a factor per class, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.optimize import minimize
 from torch import Tensor
@@ -69,6 +69,55 @@ def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndar
 
     bias = minimise(objective, _calibrated_bias(held_out, logits))
     return np.asarray(bias - bias.mean())
+
+
+def tune_scaling(
+    held_out: HeldOutRisk,
+    logits: Float[Tensor, "M K"],
+    group: Integer[Tensor, "M"] | None = None,
+    n_groups: int = 1,
+    *,
+    scaled: bool = True,
+) -> tuple[Float[ndarray, "K G"], Float[ndarray, "K G"]]:
+    """Factors s and biases b, per class or per class and group, that minimise the objective.
+
+    The held-out objective of s ⊙ z + b is not convex: the search starts from the tuned bias, which
+    it can only improve on. With the temperature profiled out factors have the geometric mean 1;
+    biases have the mean 0 in each group.
+
+    Parameters
+    ----------
+    held_out
+        The objective on M held-out examples.
+    logits
+        Their plain logits. What factors make of a constant added to a row depends on it: take a
+        constant out, such as the mean, first.
+    group, n_groups
+        Codes of their groups in [0, G), for factors and biases of each group's own.
+    scaled
+        Whether factors are tuned, or all stay 1.
+    """
+    logits = logits.double()
+    group = torch.zeros(len(logits), dtype=torch.long) if group is None else group
+    shape = (logits.shape[1], n_groups)
+    size = shape[0] * shape[1]
+
+    def objective(point: Float[Tensor, "P"]) -> Float[Tensor, ""]:
+        scale, bias = point.reshape(2, *shape)
+        bias = bias - bias.mean(0)
+        return held_out(scale[:, group].T * logits + bias[:, group].T).total
+
+    bias = np.repeat(tune_bias(held_out, logits), n_groups)
+    best = minimise(
+        objective,
+        np.concatenate([np.ones(size), bias]),
+        [(SMALLEST_SCALE, None) if scaled else (1.0, 1.0)] * size + [(None, None)] * size,
+    )
+    scale, bias = best.reshape(2, *shape)
+    if held_out.profile_temperature:  # the size of the logits is then open
+        mean = np.exp(np.log(scale).mean())
+        scale, bias = scale / mean, bias / mean
+    return scale, bias - bias.mean(axis=0)
 
 
 def _calibrated_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
