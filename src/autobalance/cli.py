@@ -32,6 +32,7 @@ from autobalance.cli_options import (
     watching,
 )
 from autobalance.cli_pages import compare, report
+from autobalance.cli_posthoc import posthoc
 from autobalance.cli_reproduce import reproduce
 from autobalance.errors import AutoBalanceError
 
@@ -162,6 +163,7 @@ def evaluate(
 
 
 app.command()(export)
+app.command()(posthoc)
 app.command()(report)
 app.command()(compare)
 app.command()(reproduce)

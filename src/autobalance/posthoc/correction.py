@@ -113,8 +113,9 @@ class PosthocCorrection:
     ) -> PosthocCorrection:
         """Tune a correction on held-out examples, which the model was not trained on.
 
-        For an objective, its smooth error on these examples is minimised, as in a search
-        (:func:`~autobalance.posthoc.tune_scaling`), and the scale is the one that calibrates best.
+        For an objective, its smooth error on these examples is minimised, as in a search and with
+        the same shrinkage (:func:`~autobalance.posthoc.tune_scaling`), and the scale is the one
+        that calibrates best.
         For ``"calibration"`` the cross-entropy is, with the shares of the classes as they are and
         a penalty of about one observation (:func:`~autobalance.calibration.fit_calibration`), in
         each group by itself if asked for.

@@ -16,6 +16,7 @@ from autobalance.search.settings import SearchSettings
 
 Fitted = tuple[Float[ndarray, "K G"], Float[ndarray, "K G"]]
 """Slopes and biases."""
+_SHRINKAGE = 1.0
 
 
 def held_out_risk(
@@ -41,11 +42,27 @@ def for_objective(
     n_groups: int,
     scaled: bool,
 ) -> Fitted:
-    """Tuned slopes and biases of each group, over the temperature that calibrates best."""
-    group, logits = torch.from_numpy(g), torch.from_numpy(phi)
-    slope, bias = tune_scaling(held_out, logits, group, n_groups, scaled=scaled)
-    temperature = held_out(torch.from_numpy(slope[:, g].T * phi + bias[:, g].T)).temperature
-    return slope / temperature, bias / temperature
+    """Tuned slopes and biases of each group, over the temperature that calibrates best.
+
+    They are tuned for calibrated logits, so that a bias of 1 means the same for every model, and
+    with the shrinkage of a search: a cell of few examples says little about slopes of its own.
+    """
+
+    def temperature(logits: Float[ndarray, "M K"]) -> float:
+        return held_out(torch.from_numpy(logits)).temperature
+
+    before = temperature(phi)
+    logits = phi / before
+    slope, bias = tune_scaling(
+        held_out,
+        torch.from_numpy(logits),
+        torch.from_numpy(g),
+        n_groups,
+        scaled=scaled,
+        shrinkage=_SHRINKAGE,
+    )
+    after = temperature(slope[:, g].T * logits + bias[:, g].T)
+    return slope / (before * after), bias / after
 
 
 def calibrated(

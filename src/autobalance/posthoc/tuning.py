@@ -67,7 +67,8 @@ def tune_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndar
     def objective(bias: Tensor) -> Tensor:
         return held_out(logits + bias - bias.mean()).total
 
-    bias = minimise(objective, _calibrated_bias(held_out, logits))
+    alike = torch.zeros(len(logits), dtype=torch.long)
+    bias = minimise(objective, _calibrated_bias(held_out, logits, alike, 1)[:, 0])
     return np.asarray(bias - bias.mean())
 
 
@@ -78,11 +79,13 @@ def tune_scaling(
     n_groups: int = 1,
     *,
     scaled: bool = True,
+    shrinkage: float = 0.0,
 ) -> tuple[Float[ndarray, "K G"], Float[ndarray, "K G"]]:
     """Factors s and biases b, per class or per class and group, that minimise the objective.
 
     The held-out objective of s ⊙ z + b is not convex: the search starts from the tuned bias, which
-    it can only improve on. With the temperature profiled out factors have the geometric mean 1;
+    it can only improve on, or from each group's own bias of the calibrating cross-entropy, if that
+    is better. With the temperature profiled out factors have the geometric mean 1;
     biases have the mean 0 in each group.
 
     Parameters
@@ -96,21 +99,35 @@ def tune_scaling(
         Codes of their groups in [0, G), for factors and biases of each group's own.
     scaled
         Whether factors are tuned, or all stay 1.
+    shrinkage
+        Strength of the pull towards the start b⁰, shrinkage · V/2 · (Σ log² s + Σ (b − b⁰)²),
+        with V and the meaning of 1 as in :class:`~autobalance.search.exact.ExactProblem`.
     """
     logits = logits.double()
     group = torch.zeros(len(logits), dtype=torch.long) if group is None else group
     shape = (logits.shape[1], n_groups)
     size = shape[0] * shape[1]
+    starts = [np.repeat(tune_bias(held_out, logits)[:, None], n_groups, axis=1)]
+    if n_groups > 1:
+        calibrated = _calibrated_bias(held_out, logits, group, n_groups)
+        starts.append(calibrated - calibrated.mean(axis=0))
+    with torch.no_grad():
+        start = min(
+            starts, key=lambda b: float(held_out(logits + torch.from_numpy(b)[:, group].T).total)
+        )
+    first = torch.from_numpy(start)
+    pull = shrinkage * held_out.variance / 2
 
     def objective(point: Float[Tensor, "P"]) -> Float[Tensor, ""]:
         scale, bias = point.reshape(2, *shape)
         bias = bias - bias.mean(0)
-        return held_out(scale[:, group].T * logits + bias[:, group].T).total
+        moved = (scale.log() ** 2).sum() + ((bias - first) ** 2).sum()
+        value = held_out(scale[:, group].T * logits + bias[:, group].T).total
+        return torch.add(value, pull * moved)
 
-    bias = np.repeat(tune_bias(held_out, logits), n_groups)
     best = minimise(
         objective,
-        np.concatenate([np.ones(size), bias]),
+        np.concatenate([np.ones(size), start.ravel()]),
         [(SMALLEST_SCALE, None) if scaled else (1.0, 1.0)] * size + [(None, None)] * size,
     )
     scale, bias = best.reshape(2, *shape)
@@ -120,20 +137,28 @@ def tune_scaling(
     return scale, bias - bias.mean(axis=0)
 
 
-def _calibrated_bias(held_out: HeldOutRisk, logits: Float[Tensor, "M K"]) -> Float[ndarray, "K"]:
-    """The bias b at which the cross-entropy of s (z + b) is least over s and b."""
+def _calibrated_bias(
+    held_out: HeldOutRisk,
+    logits: Float[Tensor, "M K"],
+    group: Integer[Tensor, "M"],
+    n_groups: int,
+) -> Float[ndarray, "K G"]:
+    """The biases b of the groups at which the cross-entropy of s (z + b) is least over s and b."""
     lowest = SMALLEST_SCALE if held_out.profile_temperature else 1.0
     highest = None if held_out.profile_temperature else 1.0
+    shape = (logits.shape[1], n_groups)
+    size = shape[0] * shape[1]
 
     def loss(scale_and_shift: Tensor) -> Tensor:
-        return held_out.calibration_loss(scale_and_shift[0] * logits + scale_and_shift[1:])
+        shift = scale_and_shift[1:].reshape(shape)
+        return held_out.calibration_loss(scale_and_shift[0] * logits + shift[:, group].T)
 
     best = minimise(
         loss,
-        np.concatenate([[1.0], np.zeros(logits.shape[1])]),
-        [(lowest, highest), *[(None, None)] * logits.shape[1]],
+        np.concatenate([[1.0], np.zeros(size)]),
+        [(lowest, highest), *[(None, None)] * size],
     )
-    return np.asarray(best[1:] / best[0])
+    return np.asarray(best[1:] / best[0]).reshape(shape)
 
 
 def minimise(

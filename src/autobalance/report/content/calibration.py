@@ -51,7 +51,9 @@ def calibration(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 def _picture(priors: Mapping[str, Any], rows: list[dict[str, Any]]) -> Markup:
     diagrams = [
         figures.Reliability(
-            wording.capitalized(_PRIORS[name]), _curve(curves["raw"]), _curve(curves["corrected"])
+            wording.capitalized(_PRIORS[name]),
+            curve_of(curves["raw"]),
+            curve_of(curves["corrected"]),
         )
         for name, curves in priors.items()
     ]
@@ -68,7 +70,8 @@ def _picture(priors: Mapping[str, Any], rows: list[dict[str, Any]]) -> Markup:
     )
 
 
-def _curve(written: Mapping[str, Any]) -> figures.Curve:
+def curve_of(written: Mapping[str, Any]) -> figures.Curve:
+    """A reliability curve as the metrics hold it, ready to be drawn."""
     bins = written["bins"]
     return figures.Curve(
         [each["confidence"] for each in bins],
