@@ -8,6 +8,7 @@ from autobalance.calibration import weight_for
 from autobalance.reliability import (
     class_reliability_curve,
     expected_calibration_error,
+    reliability_by_part,
     reliability_curve,
 )
 
@@ -112,3 +113,14 @@ def test_a_weight_is_a_number_of_copies_for_one_class_too():
     repeated = class_reliability_curve(p.repeat(copies, axis=0), y.repeat(copies), 1)
     np.testing.assert_allclose(weighted.accuracy, repeated.accuracy)
     np.testing.assert_allclose(weighted.confidence, repeated.confidence)
+
+
+def test_parts_are_curves_of_classes_and_of_groups():
+    g = RNG.integers(2, size=len(Y))
+    weight = np.where(g == 1, 0.0, 1.0)
+    parts = reliability_by_part({"raw": P}, Y, g, weight, 2)
+    assert parts["groups"][1] is None
+    first = reliability_curve(P[g == 0], Y[g == 0]).to_json()
+    assert parts["groups"][0] == {"raw": first}
+    assert parts["classes"][2] == {"raw": class_reliability_curve(P, Y, 2, weight).to_json()}
+    assert reliability_by_part({"raw": P}, Y, g, weight, None)["groups"] is None

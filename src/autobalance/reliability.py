@@ -5,6 +5,7 @@ A curve is of the predicted class, whichever it is, or of one class against the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +129,55 @@ def _binned(
     return ReliabilityCurve(
         mean(stated), mean(true.astype(np.float64)), total[filled] / total.sum()
     )
+
+
+def reliability_by_part(
+    probabilities: Mapping[str, Float[ndarray, "N K"]],
+    y: Integer[ndarray, "N"],
+    g: Integer[ndarray, "N"],
+    weight: Float[ndarray, "N"],
+    n_groups: int | None,
+) -> dict[str, Any]:
+    """Curves of every class against the rest, and of the predicted class in every group.
+
+    Parameters
+    ----------
+    probabilities
+        Several for the same examples, by name, such as ``raw`` and ``corrected``.
+    y, g, weight
+        Codes of the classes and groups, and what each example weighs.
+    n_groups
+        How many groups there are; ``None`` for none, whose curves then are ``None``.
+
+    Returns
+    -------
+    dict
+        ``classes`` and ``groups``: for each a dict with a curve by name as the metrics file holds
+        it, or ``None`` for a class or group without an example that weighs anything.
+    """
+    n_classes = next(iter(probabilities.values())).shape[1]
+
+    def of_class(k: int) -> dict[str, Any] | None:
+        if not weight[y == k].sum() > 0:
+            return None
+        return {
+            name: class_reliability_curve(p, y, k, weight).to_json()
+            for name, p in probabilities.items()
+        }
+
+    def of_group(j: int) -> dict[str, Any] | None:
+        rows = g == j
+        if not weight[rows].sum() > 0:
+            return None
+        return {
+            name: reliability_curve(p[rows], y[rows], weight[rows]).to_json()
+            for name, p in probabilities.items()
+        }
+
+    return {
+        "classes": [of_class(k) for k in range(n_classes)],
+        "groups": None if n_groups is None else [of_group(j) for j in range(n_groups)],
+    }
 
 
 def expected_calibration_error(

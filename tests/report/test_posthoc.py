@@ -90,7 +90,7 @@ def test_it_tells_before_and_after_with_intervals():
     assert "needs the group of every row" in text
     assert "off by <b>20.0 points</b>" in text
     assert "The rarer class against the other" in text
-    assert "The predicted class, by place" in text
+    assert "Predictions by place" in text
     assert "<sea>" not in text
     assert "examples measured" in text
 

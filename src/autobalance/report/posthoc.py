@@ -13,7 +13,8 @@ from autobalance.labels import label_from_json
 from autobalance.posthoc import PosthocCorrection
 from autobalance.report import wording
 from autobalance.report.content.errors import errors_by_unit, trade_off
-from autobalance.report.content.posthoc import correction_values, opening, reliability
+from autobalance.report.content.posthoc import correction_values, opening, overall_reliability
+from autobalance.report.content.reliability import reliability_parts
 from autobalance.report.page import DAMAGE, fill
 from autobalance.report.roles import Roles
 
@@ -75,7 +76,10 @@ def _content(metrics: Mapping[str, Any], correction: PosthocCorrection) -> dict[
         "errors": errors_by_unit(roles, counts),
         "examples_of": "measured",
         "trade_off": None if calibrated else trade_off(metrics, roles),
-        "reliability": reliability(metrics, counts),
+        "reliability": {
+            **overall_reliability(metrics),
+            "parts": reliability_parts(metrics["reliability"], counts, metrics["group_columns"]),
+        },
         "correction": correction_values(correction),
         "sections": [
             (target, name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
@@ -26,7 +26,7 @@ from autobalance.labels import Label, label_to_json
 from autobalance.objectives import BoundObjective, Objective, positive_label
 from autobalance.posthoc import PosthocCorrection
 from autobalance.posthoc.correction import CALIBRATION, PRIOR, SCALING
-from autobalance.reliability import class_reliability_curve, reliability_curve
+from autobalance.reliability import reliability_by_part, reliability_curve
 from autobalance.report.posthoc import AFTER, BEFORE, render_posthoc
 from autobalance.runs.predict import parse_prior
 from autobalance.runs.scores import ScoredRows
@@ -260,7 +260,14 @@ def _measure(
             for name, predicted in ((BEFORE, before), (AFTER, after))
         ],
         "difference": {"value": difference.value, "interval": difference.interval},
-        "reliability": _reliability(probabilities, y, g, counts, weight),
+        "reliability": {
+            "overall": {
+                name: reliability_curve(p, y, weight).to_json() for name, p in probabilities.items()
+            },
+            **reliability_by_part(
+                probabilities, y, g, weight, None if counts.groups is None else counts.n_groups
+            ),
+        },
     }
 
 
@@ -285,31 +292,3 @@ def _weights(
         share = objective.calibration_weights(frequencies).numpy()
     weight = np.zeros_like(counts.values)
     return np.asarray(np.divide(share, counts.values, out=weight, where=counts.present))
-
-
-def _reliability(
-    probabilities: dict[str, Float[ndarray, "M K"]],
-    y: Integer[ndarray, "M"],
-    g: Integer[ndarray, "M"],
-    counts: Counts,
-    weight: Float[ndarray, "M"],
-) -> dict[str, Any]:
-    """Curves of the predicted class, of each class, and of the predicted class in each group."""
-
-    def pair(curve: Callable[[Float[ndarray, "M K"]], Any]) -> dict[str, Any]:
-        return {name: curve(p).to_json() for name, p in probabilities.items()}
-
-    def of_group(j: int) -> dict[str, Any] | None:
-        rows = g == j
-        if not weight[rows].sum() > 0:
-            return None
-        return pair(lambda p: reliability_curve(p[rows], y[rows], weight[rows]))
-
-    return {
-        "overall": pair(lambda p: reliability_curve(p, y, weight)),
-        "classes": [
-            pair(lambda p, k=k: class_reliability_curve(p, y, k, weight))  # type: ignore[misc]
-            for k in range(counts.n_classes)
-        ],
-        "groups": None if counts.groups is None else [of_group(j) for j in range(counts.n_groups)],
-    }

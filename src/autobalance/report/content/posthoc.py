@@ -1,18 +1,16 @@
-"""What a correction of scores changed: the headline, its reliability, and its numbers."""
+"""What a correction of scores changed: the headline, and the numbers that did it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from autobalance.counts import Counts
 from autobalance.posthoc import PosthocCorrection
 from autobalance.report import figures, wording
-from autobalance.report.content.calibration import curve_of
+from autobalance.report.content.reliability import diagram
 from autobalance.report.picture import picture
 from autobalance.report.roles import Roles
 from autobalance.report.units import cell_units
@@ -26,7 +24,6 @@ _BASES = {
     "test split": "the {} test rows, which the correction was not fitted on",
     "cross-fitted": "{} rows, each with a correction that was fitted without it",
 }
-_MOST_DIAGRAMS = 9
 
 
 def opening(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
@@ -81,55 +78,25 @@ def opening(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
     }
 
 
-def reliability(metrics: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
-    """Reliability before and after: of the predicted class, of each class, and in each group.
-
-    Where there are many classes or groups the diagrams are of those that were furthest off before.
+def overall_reliability(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """How far the probabilities of the predicted classes are off before and after.
 
     Parameters
     ----------
     metrics
         Of the correction.
-    counts
-        Measured examples and labels.
     """
-    measured = metrics["reliability"]
-    whole = _row("predicted class, all rows", metrics["rows"]["measured"], measured["overall"])
-    classes = [
-        _row(wording.label_name(label), examples, pair)
-        for label, examples, pair in zip(
-            counts.classes, counts.per_class.tolist(), measured["classes"], strict=True
-        )
-    ]
-    groups = [
-        _row(wording.label_name(label), counts.values[:, j].sum(), measured["groups"][j])
-        for j, label in enumerate(counts.groups or ())
-        if measured["groups"][j] is not None
-    ]
-    heading = "Each class against the rest"
-    if len(classes) == 2:  # the diagram of the other is the same, turned around
-        classes = [min(classes, key=lambda row: float(row["examples"]))]
-        heading = "The rarer class against the other"
-    parts = [
-        ("overall", "The predicted class", "Rows", [whole], "share right"),
-        ("classes", heading, "Class", classes, "share of the class"),
-    ]
-    if groups:
-        of = wording.readable(" and ".join(metrics["group_columns"]))
-        parts.append(("groups", f"The predicted class, by {of}", "Group", groups, "share right"))
+    pair = metrics["reliability"]["overall"]
+    raw, corrected = float(pair["raw"]["ece"]), float(pair["corrected"]["ece"])
     return {
-        "raw": whole["raw"],
-        "corrected": whole["corrected"],
-        "parts": [
-            {
-                "heading": heading,
-                "of": of,
-                "rows": rows,
-                "hidden": max(0, len(rows) - _MOST_DIAGRAMS),
-                "figure": _picture(name, heading, rows, upward),
-            }
-            for name, heading, of, rows, upward in parts
-        ],
+        "raw": raw,
+        "corrected": corrected,
+        "figure": picture(
+            lambda width: figures.reliability_figure([diagram("", pair, "share right")], width),
+            "reliability",
+            "Reliability diagram of the predicted classes",
+            f"Off by {wording.points_off(raw)} before and {wording.points_off(corrected)} after.",
+        ),
     }
 
 
@@ -168,37 +135,3 @@ def correction_values(correction: PosthocCorrection) -> dict[str, Any]:
             "The table below holds the numbers.",
         ),
     }
-
-
-def _row(name: str, examples: wording.Number, pair: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "examples": examples,
-        "raw": float(pair["raw"]["ece"]),
-        "corrected": float(pair["corrected"]["ece"]),
-        "curves": pair,
-    }
-
-
-def _picture(name: str, heading: str, rows: Sequence[Mapping[str, Any]], upward: str) -> Markup:
-    worst = sorted(range(len(rows)), key=lambda i: -float(rows[i]["raw"]))[:_MOST_DIAGRAMS]
-    diagrams = [
-        figures.Reliability(
-            wording.capitalized(rows[i]["name"]),
-            curve_of(rows[i]["curves"]["raw"]),
-            curve_of(rows[i]["curves"]["corrected"]),
-            upward,
-        )
-        for i in sorted(worst)
-    ]
-    described = "; ".join(
-        f"{row['name']}: off by {wording.points_off(row['raw'])} before and "
-        f"{wording.points_off(row['corrected'])} after"
-        for row in rows
-    )
-    return picture(
-        lambda width: figures.reliability_figure(diagrams, width),
-        f"reliability-{name}",
-        f"Reliability diagrams. {heading}",
-        f"{described}.",
-    )
