@@ -70,3 +70,11 @@ def test_what_is_refused_leaves_nothing_behind(run, options, words, tmp_path):
     assert (code, out) == (2, "")
     assert words in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_folder_of_a_fit_is_left_alone(run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.json").write_text('{"format": "autobalance-metrics"}')
+    code, _, err = run("posthoc", "scores.npz", "--target", "y", "--out", "run")
+    assert code == 2
+    assert "will not be replaced" in err

@@ -110,7 +110,7 @@ def posthoc(
 
     request = PosthocRequest(objective, kind.value, by_group, prior, positive_class, seed)
     _ = request.measured  # an objective that cannot be read is refused before anything is
-    with watching(verbose) as watch, folder_written_at_once(out, "metrics.json") as folder:
+    with watching(verbose) as watch, folder_written_at_once(out, "posthoc.json") as folder:
         watch.stage(f"Reading {scores.name}")
         rows = ScoredRows.read(
             scores,

@@ -115,6 +115,14 @@ def test_without_groups_there_are_none(tmp_path):
     assert "by place" not in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_groups_of_several_columns():
+    rows = scored_rows()
+    pairs = replace(rows, g=Coded(rows.g.codes, (("land", 1), ("sea", None))))
+    for parts in (rows.parts, None):
+        finished = correct(replace(pairs, parts=parts), PosthocRequest(by_group=True), Watch())
+        assert finished.correction.counts.groups == (("land", 1), ("sea", None))
+
+
 def test_it_writes_three_files(tmp_path):
     finished = correct(scored_rows(), PosthocRequest(by_group=True), Watch())
     finished.write(tmp_path)

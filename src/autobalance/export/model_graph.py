@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,10 +54,7 @@ def add_module(graph: Graph, module: nn.Module, example: Shaped[Tensor, "..."], 
     """
     need("onnxscript", "onnx", "exporting a network")
     try:
-        with warnings.catch_warnings():
-            # the exporter's own, on Python's and PyTorch's machinery
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with _quiet_exporter():
             program = torch.onnx.export(
                 module,
                 (example,),
@@ -78,6 +77,21 @@ def add_module(graph: Graph, module: nn.Module, example: Shaped[Tensor, "..."], 
         )
     outputs = graph.add_network(proto, inputs)
     return graph.cast(outputs, np.float64)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep back what PyTorch's exporter says of itself: deprecations, and optional libraries."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def add_decision(graph: Graph, logits: str, classes: Sequence[Label]) -> None:

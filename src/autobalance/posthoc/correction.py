@@ -210,11 +210,9 @@ class PosthocCorrection:
 
     def predict(self, logits: Float[ndarray, "N K"], groups: Any = None) -> ndarray:
         """Labels of the classes that are decided for; parameters as in :meth:`logits`."""
-        labels = np.empty(self.counts.n_classes, dtype=object)
-        labels[:] = self.counts.classes
         same = len({type(label) for label in self.counts.classes}) == 1
-        array = np.array(labels.tolist()) if same else labels
-        return np.asarray(array[self.logits(logits, groups).argmax(axis=1)])
+        labels = np.array(self.counts.classes, dtype=None if same else object)
+        return np.asarray(labels[self.logits(logits, groups).argmax(axis=1)])
 
     def predict_proba(
         self, logits: Float[ndarray, "N K"], groups: Any = None

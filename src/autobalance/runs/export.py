@@ -17,15 +17,14 @@ from autobalance.export import Agreement, agreement, loss_table, onnx_bytes, tab
 from autobalance.export.onnx_file import IMAGES
 from autobalance.model import LinearModel
 from autobalance.models.factory import model_factory
-from autobalance.runs.folder import SavedModel, read_design
+from autobalance.runs.folder import DESIGN_FILE, SavedModel, read_design
 from autobalance.runs.predict import parse_prior
 from autobalance.runs.readers import TableReader
 from autobalance.runs.watch import Watch
 from autobalance.storage import write_bytes_atomically, write_text_atomically
 
-_LARGEST_SHARE = 1e-3
-_LARGEST_SHARE_IN_DOUBLE = 1e-9
-"""Of the largest logit, by which one may differ where all is computed in float64."""
+_LARGEST_SHARE, _LARGEST_SHARE_IN_DOUBLE = 1e-3, 1e-9
+"""Of the largest logit, by which one may differ: of a network, and where all is in float64."""
 
 
 def export_loss(folder: Path, file: Path) -> LossDesign:
@@ -36,7 +35,7 @@ def export_loss(folder: Path, file: Path) -> LossDesign:
     ArtifactError, DesignError
         If the folder is damaged or the file cannot be written.
     """
-    design = LossDesign.load(folder / "design.json")
+    design = LossDesign.load(folder / DESIGN_FILE)
     write_text_atomically(file, loss_table(design))
     return design
 

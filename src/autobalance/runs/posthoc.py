@@ -170,7 +170,8 @@ def _positive(rows: ScoredRows, request: PosthocRequest) -> Label:
 
 def _labels(coded: Coded, part: Int[ndarray, "M"]) -> ndarray:
     labels = np.empty(len(coded.labels), dtype=object)
-    labels[:] = coded.labels
+    for code, label in enumerate(coded.labels):  # tuples would be taken for rows
+        labels[code] = label
     return np.asarray(labels[coded.codes[part]])
 
 
