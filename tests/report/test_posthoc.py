@@ -93,6 +93,8 @@ def test_it_tells_before_and_after_with_intervals():
     assert "Predictions by place" in text
     assert "<sea>" not in text
     assert "examples measured" in text
+    assert "With corrected scores, 4 of 4 have a lower error than with original scores" in text
+    assert ">Corrected scores<" in text
 
 
 @pytest.mark.parametrize(

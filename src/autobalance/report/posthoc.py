@@ -18,7 +18,7 @@ from autobalance.report.content.reliability import reliability_parts
 from autobalance.report.page import DAMAGE, fill
 from autobalance.report.roles import Roles
 
-BEFORE, AFTER = "Original scores", "Corrected scores"
+BEFORE, AFTER = "Original scores", "corrected scores"
 """What the metrics and the page call the scores before and after."""
 
 _SECTIONS = {

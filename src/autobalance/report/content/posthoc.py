@@ -66,7 +66,7 @@ def opening(metrics: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
         "scores": [
             {
                 "part": part,
-                "label": method["name"],
+                "label": wording.capitalized(method["name"]),
                 "method": method,
                 "kept": method is after,
                 "share": float(method["value"]) / largest,
