@@ -84,6 +84,13 @@ def test_a_linear_head_on_a_table_decides_the_same_on_raw_rows():
     assert str(found).startswith("10,000 rows: decisions equal, largest difference of a logit ")
 
 
+def test_a_column_with_the_name_of_an_output_is_refused():
+    frame = pd.DataFrame({"output_code": [1.0, 2.0, 4.0], "age": [3.0, 1.0, 2.0]})
+    encoder = TableEncoder.fit(Table("t", frame, {}))
+    with pytest.raises(DataError, match="'output_code' is the name of two inputs or outputs"):
+        onnx_bytes(linear(2), None, encoder)
+
+
 def test_a_linear_head_on_embeddings_decides_the_same(embeddings):
     model = linear(24)
     feeds = {"features": embeddings.astype(np.float64)}

@@ -51,11 +51,6 @@ class Graph:
         DataError
             If an input or an output has its name.
         """
-        if name in self._names:
-            raise DataError(
-                f"{name!r} is the name of two inputs or outputs of the graph; rename the column "
-                "and fit again"
-            )
         self._graph.input.append(self._value(name, dtype, (ROWS, *shape)))
         return name
 
@@ -95,9 +90,9 @@ class Graph:
         return self.add("Cast", value, to=self._code(dtype))
 
     def output(self, name: str, value: str, dtype: DTypeLike, *shape: int) -> None:
-        """Name a value as an output of N rows of a shape."""
-        self._graph.node.append(self._onnx.helper.make_node("Identity", [value], [name]))
+        """Name a value as an output of N rows of a shape; raises as :meth:`input` does."""
         self._graph.output.append(self._value(name, dtype, (ROWS, *shape)))
+        self._graph.node.append(self._onnx.helper.make_node("Identity", [value], [name]))
 
     def to_bytes(self) -> bytes:
         """The file.
@@ -120,11 +115,12 @@ class Graph:
         self._onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString())
 
-    @property
-    def _names(self) -> set[str]:
-        return {each.name for each in (*self._graph.input, *self._graph.output)}
-
     def _value(self, name: str, dtype: DTypeLike, shape: Sequence[int | str]) -> Any:
+        if name in {each.name for each in (*self._graph.input, *self._graph.output)}:
+            raise DataError(
+                f"{name!r} is the name of two inputs or outputs of the graph; rename the column "
+                "and fit again"
+            )
         return self._onnx.helper.make_tensor_value_info(name, self._code(dtype), shape)
 
     def _code(self, dtype: DTypeLike) -> int:

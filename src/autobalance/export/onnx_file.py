@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def onnx_bytes(model: Model, prior: Any = None, encoder: TableEncoder | None = N
     Raises
     ------
     DataError, ArtifactError
-        As in :func:`export_onnx`, and if two columns have one name or a category is no text.
+        As in :func:`export_onnx`, and if a column has the name of another or of an output, or
+        the empty text as a category.
     """
     graph = Graph()
     if encoder is not None:
@@ -130,6 +132,7 @@ def _module_bytes(
         )
     if module.training:
         raise DataError("the module is in training mode; call its eval() first")
+    module, example = deepcopy(module).cpu(), example.detach().cpu()
     with torch.no_grad():
         shape = tuple(module(example).shape)
     if shape != (len(example), len(classes)):
@@ -138,8 +141,8 @@ def _module_bytes(
             f"{len(classes)} classes; give one label for each of its outputs"
         )
     graph = Graph()
-    dtype = example.detach().cpu().numpy().dtype
-    logits = add_module(graph, module, example, graph.input(INPUTS, dtype, *example.shape[1:]))
+    inputs = graph.input(INPUTS, example.numpy().dtype, *example.shape[1:])
+    logits = add_module(graph, module, example, inputs)
     add_decision(graph, logits, tuple(as_label(label) for label in classes))
     graph.output(PROBABILITIES, graph.add("Softmax", logits, axis=1), np.float64, len(classes))
     return graph.to_bytes()
