@@ -5,7 +5,12 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from autobalance.calibration import weight_for
-from autobalance.reliability import expected_calibration_error, reliability_curve
+from autobalance.reliability import (
+    class_reliability_curve,
+    expected_calibration_error,
+    reliability_by_part,
+    reliability_curve,
+)
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet([2.0, 1.0, 0.5], 1500)
@@ -81,3 +86,41 @@ def test_the_curve_in_json():
         sum(b["weight"] * abs(b["accuracy"] - b["confidence"]) for b in document["bins"])
     )
     assert all(type(value) is float for b in document["bins"] for value in b.values())
+
+
+def test_a_curve_of_one_class_has_bins_that_expect_the_same_number_of_it():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([8.0, 2.0, 0.2], 20_000)
+    y = (p.cumsum(axis=1) < rng.random(len(p))[:, None]).sum(axis=1)
+    curve = class_reliability_curve(p, y, 2)
+    expected = curve.confidence * curve.weight
+    np.testing.assert_allclose(expected, expected.mean(), rtol=0.02)
+    np.testing.assert_allclose(curve.accuracy, curve.confidence, atol=0.06)
+    assert curve.expected_calibration_error < 0.01
+    boasting = np.sqrt(p)
+    assert class_reliability_curve(boasting, y, 2).expected_calibration_error > 0.05
+    assert curve.accuracy @ curve.weight == pytest.approx((y == 2).mean())
+
+
+def test_a_weight_is_a_number_of_copies_for_one_class_too():
+    rng = np.random.default_rng(1)
+    p, y, copies = (
+        rng.dirichlet(np.ones(3), 200),
+        rng.integers(3, size=200),
+        rng.integers(1, 4, 200),
+    )
+    weighted = class_reliability_curve(p, y, 1, copies.astype(float))
+    repeated = class_reliability_curve(p.repeat(copies, axis=0), y.repeat(copies), 1)
+    np.testing.assert_allclose(weighted.accuracy, repeated.accuracy)
+    np.testing.assert_allclose(weighted.confidence, repeated.confidence)
+
+
+def test_parts_are_curves_of_classes_and_of_groups():
+    g = RNG.integers(2, size=len(Y))
+    weight = np.where(g == 1, 0.0, 1.0)
+    parts = reliability_by_part({"raw": P}, Y, g, weight, 2)
+    assert parts["groups"][1] is None
+    first = reliability_curve(P[g == 0], Y[g == 0]).to_json()
+    assert parts["groups"][0] == {"raw": first}
+    assert parts["classes"][2] == {"raw": class_reliability_curve(P, Y, 2, weight).to_json()}
+    assert reliability_by_part({"raw": P}, Y, g, weight, None)["groups"] is None

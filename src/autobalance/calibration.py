@@ -13,7 +13,7 @@ Groups play no part: a calibrator sees logits, as a prediction does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,13 +87,11 @@ class Calibration:
     train: Calibrator
     balanced: Calibrator
 
-    def log_probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
-        """Log-probabilities under ``prior``, minus infinity where its share is 0.
+    def for_prior(self, prior: Any) -> Calibrator:
+        """The calibrator of a prior, whose bias is minus infinity where the share is 0.
 
         Parameters
         ----------
-        logits
-            Of the head.
         prior
             ``"train"``, ``"balanced"``, or K shares in the order of the classes, which are
             normalised. K equal shares are corrected from ``"train"`` as all shares are;
@@ -110,12 +108,15 @@ class Calibration:
                     f"prior {prior!r} is unknown; use {TRAIN!r}, {BALANCED!r} or one share per "
                     "class"
                 )
-            calibrator = self.train if prior == TRAIN else self.balanced
-            return np.asarray(log_softmax(calibrator(logits), axis=1))
+            return self.train if prior == TRAIN else self.balanced
         shares = check_shares(prior, len(self.shares))
         with np.errstate(divide="ignore"):
             shift = np.log(shares) - np.log(self.shares)
-        return np.asarray(log_softmax(self.train(logits) + shift, axis=1))
+        return replace(self.train, bias=self.train.bias + shift)
+
+    def log_probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
+        """Log-probabilities under a prior of :meth:`for_prior`, minus infinity where it is 0."""
+        return np.asarray(log_softmax(self.for_prior(prior)(logits), axis=1))
 
     def probabilities(self, logits: Float[ndarray, "N K"], prior: Any) -> Float[ndarray, "N K"]:
         """Probabilities under ``prior``; see :meth:`log_probabilities`."""
@@ -224,22 +225,41 @@ def fit_calibration(
         Which example each is, where some validate more than once: repetitions share its weight and
         count as one observation. By default all are distinct.
     """
+    uniform = np.full(len(shares), 1 / len(shares))
+    return Calibration(
+        shares,
+        *(
+            fit_calibrator(logits, y, weight, prior, offset + np.log(prior / shares), row)
+            for prior in (shares, uniform)
+        ),
+    )
+
+
+def fit_calibrator(
+    logits: Float[ndarray, "M K"],
+    y: Integer[ndarray, "M"],
+    weight: Float[ndarray, "M"],
+    prior: Float[ndarray, "K"],
+    shift: Float[ndarray, "K"],
+    row: Integer[ndarray, "M"] | None = None,
+) -> Calibrator:
+    """Fit one calibrator, for classes as frequent as a prior says; see :func:`fit_calibration`.
+
+    Parameters
+    ----------
+    logits, y, weight, row
+        As there.
+    prior
+        Shape (K,): shares that sum to 1. Those of classes without an example fall to the others.
+    shift
+        Shape (K,): what is added to the logits before anything is fitted.
+    """
     weight, often = share_weight(weight, row)
-    n_classes = len(shares)
-    totals = np.bincount(y, weight, n_classes)
-    squares = np.bincount(y, often * weight**2, n_classes)
-    inverse_size = np.divide(squares, totals**2, out=np.zeros(n_classes), where=totals > 0)
-
-    def fitted(prior: Float[ndarray, "K"]) -> Calibrator:
-        return _fit(
-            logits,
-            y,
-            weight_for(prior, y, weight),
-            offset + np.log(prior / shares),
-            float((prior**2 * inverse_size).sum()),
-        )
-
-    return Calibration(shares, fitted(shares), fitted(np.full(n_classes, 1 / n_classes)))
+    totals = np.bincount(y, weight, len(prior))
+    squares = np.bincount(y, often * weight**2, len(prior))
+    inverse_size = np.divide(squares, totals**2, out=np.zeros(len(prior)), where=totals > 0)
+    penalty = float((prior**2 * inverse_size).sum())
+    return _fit(logits, y, weight_for(prior, y, weight), shift, penalty)
 
 
 def design_offset(design: LossDesign) -> Float[ndarray, "K"]:

@@ -18,6 +18,7 @@ except ImportError:
     sys.exit("autobalance: the command line needs more packages: pip install 'autobalance[cli]'")
 
 from autobalance.cli_embed import embed
+from autobalance.cli_export import export
 from autobalance.cli_fit import demo, fit
 from autobalance.cli_options import (
     Data,
@@ -27,9 +28,11 @@ from autobalance.cli_options import (
     RunFolder,
     Seed,
     Verbose,
+    refuse_to_overwrite,
     watching,
 )
 from autobalance.cli_pages import compare, report
+from autobalance.cli_posthoc import posthoc
 from autobalance.cli_reproduce import reproduce
 from autobalance.errors import AutoBalanceError, DataError
 from autobalance.ranks import started_by_torchrun
@@ -97,7 +100,7 @@ def predict(
     from autobalance.runs.predict import predict_rows
     from autobalance.storage import write_text_atomically
 
-    _refuse_to_overwrite(data, out)
+    refuse_to_overwrite(data, out)
     with watching(verbose) as watch:
         text = predict_rows(folder, data, watch, features, prior, model).to_csv(index=False)
     if out is None:
@@ -138,7 +141,7 @@ def evaluate(
     from autobalance.storage import write_text_atomically
     from autobalance.terminal import print_evaluation
 
-    _refuse_to_overwrite(data, out)
+    refuse_to_overwrite(data, out)
     with watching(verbose) as watch:
         result = evaluate_rows(
             folder,
@@ -160,6 +163,8 @@ def evaluate(
         print(out)
 
 
+app.command()(export)
+app.command()(posthoc)
 app.command()(report)
 app.command()(compare)
 app.command()(reproduce)
@@ -197,8 +202,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stop(sentence: str, code: int) -> None:
     print(f"autobalance: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(code)
-
-
-def _refuse_to_overwrite(data: Path, out: Path | None) -> None:
-    if out is not None and out.exists() and data.exists() and out.samefile(data):
-        raise DataError(f"{out} holds the data themselves; name another file to write")

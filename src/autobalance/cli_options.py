@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autobalance.errors import DataError
 from autobalance.ranks import current_ranks
 
 if TYPE_CHECKING:
@@ -74,3 +75,15 @@ def watching(verbose: bool) -> Iterator[TerminalWatch]:
         log_to_terminal()
     with plain_warnings(first), TerminalWatch(quiet=not first).running() as watch:
         yield watch
+
+
+def refuse_to_overwrite(data: Path, out: Path | None) -> None:
+    """Refuse to write a file over the data that it comes from.
+
+    Raises
+    ------
+    DataError
+        If it would be.
+    """
+    if out is not None and out.exists() and data.exists() and out.samefile(data):
+        raise DataError(f"{out} holds the data themselves; name another file to write")

@@ -145,6 +145,15 @@ class Counts:
         return np.asarray(self.values / self.values.sum())
 
     @property
+    def filled(self) -> Float[ndarray, "K G"]:
+        """Examples of each cell, where an empty one counts as half an example, or half the rarest.
+
+        Logarithms and inverses of it are finite; see :mod:`autobalance.losses.presets`.
+        """
+        rarest = self.values[self.present].min()
+        return np.where(self.present, self.values, min(1.0, rarest) / 2.0)
+
+    @property
     def present(self) -> Bool[ndarray, "K G"]:
         """Cells that hold at least one example."""
         return self.values > 0

@@ -150,6 +150,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         These two of a linear head only.
     network_ : NetworkModel
         The trained network, if there is one.
+    model_ : Model
+        Either by itself, as :meth:`save` and :func:`~autobalance.export.export_onnx` write it.
     temperature_ : float
         Fitted on held-out examples; divides the logits in :meth:`predict_proba`.
     calibration_ : Calibration
@@ -379,7 +381,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         ArtifactError
             If the folder cannot be written, or holds something else.
         """
-        model = self._model
+        model = self.model_
         given = {name: plain(value) for name, value in self.get_params(deep=False).items()}
         # What JSON cannot hold, such as a splitter, comes back as the default.
         parameters = {name: value for name, value in given.items() if is_plain(value)}

@@ -32,7 +32,8 @@ class FittedModel:
         self.calibration_ = model.calibration
 
     @property
-    def _model(self) -> Model:
+    def model_(self) -> Model:
+        """The trained head or network by itself, as it is saved and exported."""
         check_is_fitted(self)
         if hasattr(self, "network_"):
             return self.network_.with_calibration(self.temperature_, self.calibration_)
@@ -48,14 +49,14 @@ class FittedModel:
         """Logits (N, K), or for two classes their difference (N,), positive for the second."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        logits = self._model.logits(X)
+        logits = self.model_.logits(X)
         return np.asarray(logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits)
 
     def predict(self, X: Any) -> ndarray:
         """Labels (N,): the class of the largest plain logit; groups play no part."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return np.asarray(self.classes_[self._model.predict(X)])
+        return np.asarray(self.classes_[self.model_.predict(X)])
 
     def predict_proba(self, X: Any, prior: Any = None) -> ndarray:
         """Probabilities (N, K) in the order of ``classes_``.
@@ -82,4 +83,4 @@ class FittedModel:
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._model.probabilities(X, prior)
+        return self.model_.probabilities(X, prior)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from autobalance.errors import DataError
 
@@ -73,3 +76,32 @@ def label_text(label: Label) -> str:
     if isinstance(label, tuple):
         return ", ".join(label_text(part) for part in label)
     return str(label)
+
+
+def codes_of(labels: Any, known: Sequence[Label], noun: str) -> Int[ndarray, "N"]:
+    """Positions of N labels among those that are known.
+
+    Parameters
+    ----------
+    labels
+        Array, list, Series, or the rows of a table whose rows are labels of several parts.
+    known
+        The labels, in the order of the codes.
+    noun
+        What they are labels of, for the error: ``"class"`` or ``"group"``.
+
+    Raises
+    ------
+    DataError
+        If a label is not known.
+    """
+    place = {label: code for code, label in enumerate(known)}
+    rows = np.asarray(labels, dtype=object).tolist()
+    found = [as_label(row[0] if isinstance(row, list) and len(row) == 1 else row) for row in rows]
+    unknown = [label for label in found if label not in place]
+    if unknown:
+        raise DataError(
+            f"the {noun} {label_text(unknown[0])!r} is none of "
+            f"{', '.join(map(label_text, known[:10]))}; correct it, or leave its rows out"
+        )
+    return np.array([place[label] for label in found], dtype=np.int64)

@@ -265,6 +265,21 @@ class Objective:
         return counts.classes.index(self.positive_class)
 
 
+def positive_label(text: str, counts: Counts) -> Label:
+    """The class that a user named by its text.
+
+    Raises
+    ------
+    ObjectiveError
+        If there is none of that name.
+    """
+    for label in counts.classes:
+        if label_text(label) == text:
+            return label
+    names = ", ".join(repr(label_text(label)) for label in counts.classes[:20])
+    raise ObjectiveError(f"the positive class {text!r} is not among the classes; they are {names}")
+
+
 @dataclass(frozen=True)
 class BoundObjective:
     """An objective tied to K classes and G groups; made by :meth:`Objective.bind`.

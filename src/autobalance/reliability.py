@@ -1,27 +1,31 @@
-"""Whether probabilities mean what they say: reliability curves and the calibration error."""
+"""Whether probabilities mean what they say: reliability curves and the calibration error.
+
+A curve is of the predicted class, whichever it is, or of one class against the rest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
-BINS = 15
+BINS, CLASS_BINS = 15, 8
 
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """How often the predicted class is right, among examples of similar confidence.
+    """How often what is stated comes true, among examples of similar probability.
 
     Parameters
     ----------
     confidence
-        Shape (B,), ascending: mean probability of the predicted class in each bin.
+        Shape (B,), ascending: mean probability in each bin, of the predicted class or of one class.
     accuracy
-        Shape (B,): share of it that is right.
+        Shape (B,): share of the examples in which it is right, or which are of the class.
     weight
         Shape (B,): share of the examples in the bin.
     """
@@ -79,11 +83,42 @@ def reliability_curve(
         Number of bins. Examples of the same confidence share one, so fewer may be filled.
     """
     weight = np.ones(len(y)) if weight is None else weight
-    confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == y
-    levels, level = np.unique(confidence, return_inverse=True)
-    mass = np.bincount(level, weight, len(levels))
-    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    return _binned(probabilities.max(axis=1), right, weight, weight, bins)
+
+
+def class_reliability_curve(
+    probabilities: Float[ndarray, "N K"],
+    y: Integer[ndarray, "N"],
+    k: int,
+    weight: Float[ndarray, "N"] | None = None,
+    bins: int = CLASS_BINS,
+) -> ReliabilityCurve:
+    """Share of class ``k`` by its probability.
+
+    The probabilities of a rare class can be far off where those of the predicted classes, which
+    are mostly frequent ones, are right (class-wise calibration: Kull et al., NeurIPS 2019). Most
+    rows have next to none of it, and bins of equal weight would put its own rows into one. So each
+    bin expects the same number of them, by what is stated. Parameters are those of
+    :func:`reliability_curve`.
+    """
+    stated = probabilities[:, k]
+    weight = np.ones(len(y)) if weight is None else weight
+    mass = weight * np.maximum(stated, np.finfo(np.float64).tiny)
+    return _binned(stated, y == k, weight, mass, bins)
+
+
+def _binned(
+    stated: Float[ndarray, "N"],
+    true: Bool[ndarray, "N"],
+    weight: Float[ndarray, "N"],
+    mass: Float[ndarray, "N"],
+    bins: int,
+) -> ReliabilityCurve:
+    """The curve over bins that hold equal sums of ``mass``."""
+    levels, level = np.unique(stated, return_inverse=True)
+    held = np.bincount(level, mass, len(levels))
+    middle = (np.cumsum(held) - held / 2) / held.sum()
     code = np.minimum((middle * bins).astype(np.int64), bins - 1)[level]
     total = np.bincount(code, weight, bins)
     filled = total > 0
@@ -92,8 +127,57 @@ def reliability_curve(
         return np.asarray(np.bincount(code, weight * values, bins)[filled] / total[filled])
 
     return ReliabilityCurve(
-        mean(confidence), mean(right.astype(np.float64)), total[filled] / total.sum()
+        mean(stated), mean(true.astype(np.float64)), total[filled] / total.sum()
     )
+
+
+def reliability_by_part(
+    probabilities: Mapping[str, Float[ndarray, "N K"]],
+    y: Integer[ndarray, "N"],
+    g: Integer[ndarray, "N"],
+    weight: Float[ndarray, "N"],
+    n_groups: int | None,
+) -> dict[str, Any]:
+    """Curves of every class against the rest, and of the predicted class in every group.
+
+    Parameters
+    ----------
+    probabilities
+        Several for the same examples, by name, such as ``raw`` and ``corrected``.
+    y, g, weight
+        Codes of the classes and groups, and what each example weighs.
+    n_groups
+        How many groups there are; ``None`` for none, whose curves then are ``None``.
+
+    Returns
+    -------
+    dict
+        ``classes`` and ``groups``: for each a dict with a curve by name as the metrics file holds
+        it, or ``None`` for a class or group without an example that weighs anything.
+    """
+    n_classes = next(iter(probabilities.values())).shape[1]
+
+    def of_class(k: int) -> dict[str, Any] | None:
+        if not weight[y == k].sum() > 0:
+            return None
+        return {
+            name: class_reliability_curve(p, y, k, weight).to_json()
+            for name, p in probabilities.items()
+        }
+
+    def of_group(j: int) -> dict[str, Any] | None:
+        rows = g == j
+        if not weight[rows].sum() > 0:
+            return None
+        return {
+            name: reliability_curve(p[rows], y[rows], weight[rows]).to_json()
+            for name, p in probabilities.items()
+        }
+
+    return {
+        "classes": [of_class(k) for k in range(n_classes)],
+        "groups": None if n_groups is None else [of_group(j) for j in range(n_groups)],
+    }
 
 
 def expected_calibration_error(

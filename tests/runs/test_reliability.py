@@ -62,6 +62,10 @@ def test_on_test_rows(bench, head):
             expected = expected_calibration_error(p, test.y, reweighted(test.y, shares))
             assert found["ece"] == pytest.approx(expected, rel=1e-9)
             assert sum(each["weight"] for each in found["bins"]) == pytest.approx(1.0)
+    assert entry["groups"] is None
+    for k, curves in enumerate(entry["classes"]):
+        rows = [each["accuracy"] * each["weight"] for each in curves["raw"]["bins"]]
+        assert sum(rows) == pytest.approx(SHARES["train"][k])
     curves = entry["priors"]["train"]
     assert curves["corrected"]["ece"] < curves["raw"]["ece"]
     json.dumps(entry, allow_nan=False)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from numpy import ndarray
-from torch import Tensor
 
 from autobalance.baselines.tuning import TunedHead
 from autobalance.bench import TrainedHead
 from autobalance.errors import DataError
 from autobalance.model import LinearModel
-from autobalance.posthoc import SMALLEST_SCALE, minimise, tune_bias
-from autobalance.search.heldout import HeldOutRisk
+from autobalance.posthoc import tune_scaling
 from autobalance.workbench import Workbench
 
 
@@ -45,7 +40,7 @@ def vector_scaling(
         raise DataError("vector scaling is for linear heads; this one is a network")
     held_out = bench.held_out_risk()
     logits = head.held_out_logits - head.held_out_logits.mean(1, keepdims=True)
-    scale, bias = tune_scaling(held_out, torch.from_numpy(logits))
+    scale, bias = (each[:, 0] for each in tune_scaling(held_out, torch.from_numpy(logits)))
     logits = scale * logits + bias
     outcome = held_out(torch.from_numpy(logits))
     return TunedHead(
@@ -66,36 +61,3 @@ def vector_scaling(
         },
         seconds=head.seconds + time.perf_counter() - started,
     )
-
-
-def tune_scaling(
-    held_out: HeldOutRisk, logits: Float[Tensor, "M K"]
-) -> tuple[Float[ndarray, "K"], Float[ndarray, "K"]]:
-    """Factors s of geometric mean 1 and biases b of mean 0 that minimise the held-out objective.
-
-    The objective of s ⊙ z + b is not convex: the search starts from the tuned bias, which it can
-    only improve on.
-
-    Parameters
-    ----------
-    held_out
-        The objective on M held-out examples.
-    logits
-        Their plain logits.
-    """
-    logits = logits.double()
-    n_classes = logits.shape[1]
-    bounds: list[tuple[float | None, float | None]] = [
-        *[(SMALLEST_SCALE, None)] * n_classes,
-        *[(None, None)] * n_classes,
-    ]
-
-    def objective(point: Float[Tensor, "P"]) -> Float[Tensor, ""]:
-        return held_out(point[:n_classes] * logits + point[n_classes:]).total
-
-    start = np.concatenate([np.ones(n_classes), tune_bias(held_out, logits)])
-    scale, bias = np.split(minimise(objective, start, bounds), 2)
-    if held_out.profile_temperature:  # the size of the logits is then open
-        bias = bias / np.exp(np.log(scale).mean())
-        scale = scale / np.exp(np.log(scale).mean())
-    return scale, bias - bias.mean()

@@ -49,7 +49,7 @@ class CategoricalColumn:
     @classmethod
     def fit(cls, column: pd.Series[Any], coded: Coded) -> CategoricalColumn:
         """Choose the features of a column from its distinct values."""
-        counts = zip(np.bincount(coded.codes).tolist(), _texts(coded), strict=True)
+        counts = zip(np.bincount(coded.codes).tolist(), category_texts(coded), strict=True)
         by_frequency = sorted((-count, text) for count, text in counts if text is not None)
         texts = [text for _, text in by_frequency]
         return cls(
@@ -65,25 +65,35 @@ class CategoricalColumn:
         extra = ["other"] * bool(self.pooled) + ["missing"] * self.missing
         return [f"{self.name}={text}" for text in (*self.categories, *extra)]
 
+    @property
+    def places(self) -> dict[str | None, int]:
+        """Which feature each known category sets; ``None`` is a missing value."""
+        place: dict[str | None, int] = {text: j for j, text in enumerate(self.categories)}
+        place.update(dict.fromkeys(self.pooled, self.place_of_unseen))
+        if self.missing:
+            place[None] = len(self.feature_names) - 1
+        return place
+
+    @property
+    def place_of_unseen(self) -> int:
+        """The feature that other categories set, or -1 for none."""
+        return len(self.categories) if self.pooled else -1
+
     def transform(self, coded: Coded) -> tuple[Float32[ndarray, "N P"], list[str]]:
         """Indicators of each row's category, and the categories that training did not see.
 
         An unseen category counts as ``other`` if rare categories share a feature, and otherwise
         sets none; so does a missing value if none was missing in training.
         """
-        width = len(self.feature_names)
-        place: dict[str | None, int] = {text: j for j, text in enumerate(self.categories)}
-        other = len(self.categories) if self.pooled else -1
-        place.update(dict.fromkeys(self.pooled, other))
-        if self.missing:
-            place[None] = width - 1
-        texts = _texts(coded)
-        places = np.array([place.get(text, other) for text in texts], dtype=np.int64)[coded.codes]
-        indicators = np.zeros((len(places), width), dtype=np.float32)
+        place, unseen = self.places, self.place_of_unseen
+        texts = category_texts(coded)
+        places = np.array([place.get(text, unseen) for text in texts], dtype=np.int64)[coded.codes]
+        indicators = np.zeros((len(places), len(self.feature_names)), dtype=np.float32)
         known = np.flatnonzero(places >= 0)
         indicators[known, places[known]] = 1
         return indicators, [label_text(text) for text in texts if text not in place]
 
 
-def _texts(coded: Coded) -> Sequence[str | None]:
+def category_texts(coded: Coded) -> Sequence[str | None]:
+    """The texts by which categories are known, ``None`` for a missing value."""
     return [None if label is None else label_text(label) for label in coded.labels]

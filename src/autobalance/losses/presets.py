@@ -169,7 +169,7 @@ def group_balanced(counts: Counts) -> LossDesign:
     The loss CE_bal^G of AutoBalance (Li et al., NeurIPS 2021, section 4): every cell counts the
     same. Without groups it is :func:`weighted`.
     """
-    return _design("group-balanced", counts, weight=1.0 / _cell_counts(counts))
+    return _design("group-balanced", counts, weight=1.0 / counts.filled)
 
 
 def group_la(counts: Counts) -> LossDesign:
@@ -179,7 +179,7 @@ def group_la(counts: Counts) -> LossDesign:
     the groups, and l_kg is the log of class k's share within group g (τ = 1). Without groups it is
     :func:`logit_adjustment`.
     """
-    cells = _cell_counts(counts)
+    cells = counts.filled
     groups = cells.sum(axis=0, keepdims=True)
     return _design("group-la", counts, weight=1.0 / groups, additive=np.log(cells / groups))
 
@@ -205,7 +205,7 @@ def group_vs(counts: Counts, tau: float = 1.0, gamma: float = 0.3) -> LossDesign
     gamma
         0.3 is what the authors use for their experiment on groups (Waterbirds).
     """
-    cells = _cell_counts(counts)
+    cells = counts.filled
     return _design(
         "group-vs",
         counts,
@@ -295,12 +295,6 @@ def preset(name: str, counts: Counts, costs: Costs | None = None, **arguments: f
 
 def _class_counts(counts: Counts) -> Float[ndarray, "K 1"]:
     return counts.per_class[:, None]
-
-
-def _cell_counts(counts: Counts) -> Float[ndarray, "K G"]:
-    """Examples per cell, where empty cells are counted as half an example."""
-    rarest = counts.values[counts.present].min()
-    return np.where(counts.present, counts.values, min(1.0, rarest) / 2.0)
 
 
 def _cost_of_errors(counts: Counts, costs: Costs) -> Float[ndarray, "K 1"]:

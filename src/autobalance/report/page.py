@@ -116,7 +116,7 @@ def _report_content(
         "augmentation": augmentation(augmented, design.counts),
         "errors": errors_by_unit(roles, design.counts),
         "trade_off": trade_off(metrics, roles),
-        "calibration": calibration(metrics),
+        "calibration": calibration(metrics, design.counts),
         "search": search_course(history, beside_training="model" in metrics["settings"]),
         "data": data_facts(metrics, design.counts),
         "settings": settings_text(metrics),

@@ -32,10 +32,15 @@ class Roles:
         All methods by name.
     kept
         The one that the run predicts with.
+    baseline, changed
+        Names of the method before and of the change that the page is about: for a fit plain
+        cross-entropy and the designed loss.
     """
 
     methods: Mapping[str, Mapping[str, Any]]
     kept: Mapping[str, Any]
+    baseline: str = BASELINE
+    changed: str = OURS
 
     @classmethod
     def of(cls, metrics: Mapping[str, Any]) -> Roles:
@@ -45,13 +50,13 @@ class Roles:
 
     @property
     def ours(self) -> Mapping[str, Any]:
-        """The designed loss."""
-        return self.methods[OURS]
+        """The designed loss, or what else the page is about."""
+        return self.methods[self.changed]
 
     @property
     def before(self) -> Mapping[str, Any]:
-        """Plain cross-entropy, from which every change is counted."""
-        return self.methods[BASELINE]
+        """What every change is counted from."""
+        return self.methods[self.baseline]
 
     @property
     def after(self) -> Mapping[str, Any]:

@@ -15,11 +15,9 @@ from autobalance.contest.contenders import OURS, closed_forms
 from autobalance.contest.procedure import TrainingData
 from autobalance.contest.recommend import Listener, recommend
 from autobalance.counts import Counts
-from autobalance.data.wording import listing
 from autobalance.design import LossDesign
-from autobalance.errors import ObjectiveError
-from autobalance.labels import Label, label_text, label_to_json
-from autobalance.objectives import Objective
+from autobalance.labels import Label, label_to_json
+from autobalance.objectives import Objective, positive_label
 from autobalance.provenance import versions_in_use
 from autobalance.report.content.record import inputs_text
 from autobalance.rows import Row, by_cell
@@ -186,14 +184,7 @@ def _positive_class(request: FitRequest, objective: Objective, counts: Counts) -
     if request.positive_class is None:
         plays_a_part = any(name == "equal-opportunity" for name, _ in objective.terms)
         return counts.classes[1] if plays_a_part and counts.n_classes == 2 else None
-    for label in counts.classes:
-        if label_text(label) == request.positive_class:
-            return label
-    names = [label_text(label) for label in counts.classes]
-    raise ObjectiveError(
-        f"the positive class {request.positive_class!r} is not among the classes; they are "
-        f"{listing(names, limit=20)}"
-    )
+    return positive_label(request.positive_class, counts)
 
 
 def _introduce(

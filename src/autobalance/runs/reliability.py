@@ -18,7 +18,7 @@ from autobalance.calibration import (
     share_weight,
     weight_for,
 )
-from autobalance.reliability import reliability_curve
+from autobalance.reliability import reliability_by_part, reliability_curve
 from autobalance.runs.examples import Examples
 
 TEST_SPLIT = "test split"
@@ -29,8 +29,9 @@ _PARTS = 5
 def measure_calibration(head: TrainedHead, bench: Bench, test: Examples | None) -> dict[str, Any]:
     """The entry ``calibration`` of the metrics file, for the priors "train" and "balanced".
 
-    Both priors are measured on the same examples, weighted so that the classes have its shares.
-    ``raw`` are the probabilities without a prior, softmax(z / temperature).
+    Both priors are measured on the same examples, weighted so that the classes have its shares;
+    for "train" there are curves of every class and group, too. ``raw`` are the probabilities
+    without a prior, softmax(z / temperature).
 
     Parameters
     ----------
@@ -45,12 +46,13 @@ def measure_calibration(head: TrainedHead, bench: Bench, test: Examples | None) 
     shares = bench.counts.per_class / bench.counts.per_class.sum()
     if test is None:
         row = bench.folds.row
-        logits, y = head.held_out_logits, bench.y[row]
+        logits, y, g = head.held_out_logits, bench.y[row], bench.g[row]
         weight = share_weight(bench.sample_weight[row], row)[0]
         corrected = _cross_fitted(head, bench, shares)
     else:
         row = np.arange(len(test))
-        logits, y, weight = head.model.logits(test.features), test.y, np.ones(len(test))
+        logits, y, g = head.model.logits(test.features), test.y, test.g
+        weight = np.ones(len(test))
         calibration = head.model.calibration
         assert calibration is not None  # the workbench gives every head one
         corrected = {prior: calibration.probabilities(logits, prior) for prior in (TRAIN, BALANCED)}
@@ -66,6 +68,13 @@ def measure_calibration(head: TrainedHead, bench: Bench, test: Examples | None) 
             }
             for prior, target in ((TRAIN, shares), (BALANCED, uniform))
         },
+        **reliability_by_part(
+            {"raw": raw, "corrected": corrected[TRAIN]},
+            y,
+            g,
+            weight_for(shares, y, weight),
+            None if bench.counts.groups is None else bench.counts.n_groups,
+        ),
     }
 
 

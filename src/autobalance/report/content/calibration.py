@@ -7,7 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from autobalance.counts import Counts
 from autobalance.report import figures, wording
+from autobalance.report.content.reliability import diagram, reliability_parts
 from autobalance.report.picture import picture
 
 _PRIORS = {
@@ -16,13 +18,15 @@ _PRIORS = {
 }
 
 
-def calibration(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def calibration(metrics: Mapping[str, Any], counts: Counts) -> dict[str, Any] | None:
     """Reliability of the kept model for each prior; ``None`` if it could not be measured.
 
     Parameters
     ----------
     metrics
-        Of the run.
+        Of the run; those of earlier releases have no curves of classes and groups.
+    counts
+        Training examples and labels.
     """
     measured = metrics["calibration"]
     if measured is None:
@@ -45,14 +49,15 @@ def calibration(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
             for kind in ("raw", "corrected")
         ],
         "figure": _picture(measured["priors"], rows),
+        "parts": reliability_parts(measured, counts, metrics["group_columns"] or [])
+        if "classes" in measured
+        else [],
     }
 
 
 def _picture(priors: Mapping[str, Any], rows: list[dict[str, Any]]) -> Markup:
     diagrams = [
-        figures.Reliability(
-            wording.capitalized(_PRIORS[name]), _curve(curves["raw"]), _curve(curves["corrected"])
-        )
+        diagram(wording.capitalized(_PRIORS[name]), curves, "share right")
         for name, curves in priors.items()
     ]
     described = "; ".join(
@@ -65,13 +70,4 @@ def _picture(priors: Mapping[str, Any], rows: list[dict[str, Any]]) -> Markup:
         "calibration",
         "Reliability diagrams: share right against stated probability",
         f"{described}. The table below holds the bins.",
-    )
-
-
-def _curve(written: Mapping[str, Any]) -> figures.Curve:
-    bins = written["bins"]
-    return figures.Curve(
-        [each["confidence"] for each in bins],
-        [each["accuracy"] for each in bins],
-        [each["weight"] for each in bins],
     )

@@ -25,6 +25,7 @@ from autobalance.report.svg import PALETTE
 from autobalance.report.wording import Number
 
 _SQUARE = 280.0
+_MOST_IN_LINE = 3
 _SMALLEST, _LARGEST = 3.5, 14.0
 
 
@@ -39,11 +40,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Reliability:
-    """One reliability diagram: probabilities before and after correction."""
+    """One reliability diagram: probabilities before and after correction.
+
+    ``upward`` says what the vertical axis measures.
+    """
 
     heading: str
     raw: Curve
     corrected: Curve
+    upward: str = "share right"
 
 
 def search_figure(
@@ -73,7 +78,7 @@ def reliability_figure(diagrams: Sequence[Reliability], width: Number) -> Figure
     The larger a dot, the more examples are in its bin.
     """
     top, bottom, left, right, gap = 28.0, 50.0, 58.0, 16.0, 72.0
-    columns = 1 if width < NARROW else len(diagrams)
+    columns = 1 if width < NARROW else min(len(diagrams), _MOST_IN_LINE)
     side = min(_SQUARE, (width - left - right - gap * (columns - 1)) / columns)
     block = top + side + bottom
     figure = new_figure(width, block * -(-len(diagrams) // columns))
@@ -116,4 +121,4 @@ def _draw_reliability(axes: Axes, diagram: Reliability) -> None:
                 clip_on=False,
             )
     name_axis(axes, "stated probability")
-    axes.set_ylabel("share right", fontsize=SMALL, color=PALETTE["muted"])
+    axes.set_ylabel(diagram.upward, fontsize=SMALL, color=PALETTE["muted"])
