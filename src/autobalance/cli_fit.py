@@ -259,9 +259,8 @@ def fit(
         )
     with watching(verbose) as watch:
         watch.stage(f"Reading {data.name}")
-        rows = request.columns.read_to_fit(data)
         folder = out or Path(f"autobalance-{_stem(data)}")
-        run = _fit_into(folder, rows, request, watch, resume)
+        run = _fit_into(folder, request.columns.read_to_fit(data), request, watch, resume)
     _print_run(run, folder)
 
 
@@ -294,8 +293,10 @@ def _fit_into(
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(rows.source))
         kept = checkpoints.for_an_interruption(resume, watch)
+    handed_over = [rows]  # no name holds them, so the fit can let them go when they are encoded
+    del rows
     with kept as beside, folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-        run = fit_rows(rows, request, watch, beside)
+        run = fit_rows(handed_over.pop(), request, watch, beside)
         run.write(fresh)
     return run
 

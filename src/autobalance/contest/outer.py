@@ -191,9 +191,9 @@ def _predict(
 ) -> dict[str, Contender]:
     """All contenders on one outer part."""
     train = np.flatnonzero(outer.train[part])
-    left_out = data.features[outer.row[outer.fold == part]]
     inner = procedure.on_part(_cv_within(procedure.cv, train, len(data)), part)
     bench = inner.bench(data.part(train))
+    left_out = data.features[outer.row[outer.fold == part]]
     return {
         head.name: Contender(head.model.predict(left_out), head.kind, head.fitted)
         for head in train_all(bench, inner.space, evaluated, starting)

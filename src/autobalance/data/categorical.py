@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Float
 from numpy import ndarray
 
 from autobalance.data.values import Coded
@@ -65,24 +65,29 @@ class CategoricalColumn:
         extra = ["other"] * bool(self.pooled) + ["missing"] * self.missing
         return [f"{self.name}={text}" for text in (*self.categories, *extra)]
 
-    def transform(self, coded: Coded) -> tuple[Float32[ndarray, "N P"], list[str]]:
-        """Indicators of each row's category, and the categories that training did not see.
+    def mark(self, coded: Coded, indicators: Float[ndarray, "N P"]) -> list[str]:
+        """Set the indicator of each row's category, and say which training did not see.
 
         An unseen category counts as ``other`` if rare categories share a feature, and otherwise
         sets none; so does a missing value if none was missing in training.
+
+        Parameters
+        ----------
+        coded
+            The categories of N rows.
+        indicators
+            Where to set them; all 0.
         """
-        width = len(self.feature_names)
         place: dict[str | None, int] = {text: j for j, text in enumerate(self.categories)}
         other = len(self.categories) if self.pooled else -1
         place.update(dict.fromkeys(self.pooled, other))
         if self.missing:
-            place[None] = width - 1
+            place[None] = indicators.shape[1] - 1
         texts = _texts(coded)
         places = np.array([place.get(text, other) for text in texts], dtype=np.int64)[coded.codes]
-        indicators = np.zeros((len(places), width), dtype=np.float32)
         known = np.flatnonzero(places >= 0)
         indicators[known, places[known]] = 1
-        return indicators, [label_text(text) for text in texts if text not in place]
+        return [label_text(text) for text in texts if text not in place]
 
 
 def _texts(coded: Coded) -> Sequence[str | None]:

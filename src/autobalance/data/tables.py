@@ -233,7 +233,10 @@ def _read_parquet(path: Path) -> Table:
     refuse_repeated(path, arrow.column_names)
     matrices = {name: _list_matrix(arrow.column(name)) for name in arrow.column_names}
     vectors = {name: matrix for name, matrix in matrices.items() if matrix is not None}
-    frame = arrow.drop_columns(list(vectors)).to_pandas()
+    arrow = arrow.drop_columns(list(vectors))
+    # A column of Arrow goes as soon as pandas has it, or the table would be in memory twice.
+    frame = arrow.to_pandas(split_blocks=True, self_destruct=True)
+    del arrow
     # pandas saves its index as a column: a named one is data, an unnamed one counts rows.
     frame = frame.reset_index(drop=all(name is None for name in frame.index.names))
     frame.columns = pd.Index([str(name) for name in frame.columns])

@@ -65,6 +65,7 @@ def fit_rows(
     objective = request.parse_objective()
     watch.stage(f"Preparing the {request.noun}s")
     prepared = prepare(rows, request.columns, request.drop_classes, request.train_on)
+    del rows  # as large as the features that were made of them
     train, counts = prepared.train, prepared.counts
     objective = replace(objective, positive_class=_positive_class(request, objective, counts))
     data = TrainingData(
