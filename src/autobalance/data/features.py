@@ -103,6 +103,7 @@ class FeatureMatrix:
                 standard = self._standard(features[part])
                 gram += standard.T @ (standard * share[part, None])
             self.rotation = torch.linalg.eigh(gram).eigenvectors
+        self._converted: tuple[tuple[int, int, torch.dtype], Float[Tensor, "n E"]] | None = None
         self.values = torch.ones(rows, width + 1, dtype=dtype)
         for part in self._slices(rows):
             standard = self._standard(features[part])
@@ -127,14 +128,23 @@ class FeatureMatrix:
         """Row ranges to visit."""
         return list(self._slices(len(self.values)))
 
+    def _read(self, rows: slice, dtype: torch.dtype) -> Float[Tensor, "n E"]:
+        """A chunk in this dtype; the last one that was converted is mostly asked for again."""
+        if dtype == self.values.dtype:
+            return self.values[rows]
+        chunk = (rows.start, rows.stop, dtype)
+        if self._converted is None or self._converted[0] != chunk:
+            self._converted = chunk, self.values[rows].to(dtype)
+        return self._converted[1]
+
     def logits(self, theta: Float[Tensor, "F K E"], rows: slice) -> Float[Tensor, "F K n"]:
         """θ xᵀ for the rows of one chunk."""
-        flat = theta.reshape(-1, theta.shape[2]) @ self.values[rows].to(theta.dtype).T
+        flat = theta.reshape(-1, theta.shape[2]) @ self._read(rows, theta.dtype).T
         return flat.reshape(theta.shape[0], theta.shape[1], -1)
 
     def pull_back(self, residual: Float[Tensor, "F K n"], rows: slice) -> Float[Tensor, "F K E"]:
         """Σ_n residual x over the rows of one chunk: the transpose of :meth:`logits`."""
-        flat = residual.reshape(-1, residual.shape[2]) @ self.values[rows].to(residual.dtype)
+        flat = residual.reshape(-1, residual.shape[2]) @ self._read(rows, residual.dtype)
         return flat.reshape(residual.shape[0], residual.shape[1], -1)
 
     def pull_back_squares(

@@ -46,7 +46,7 @@ class Representatives:
             (place + step) * kept[of_cell] // sizes[of_cell] for step in (0, 1)
         )  # of the kept rows of a cell, those that have been passed
         row = ordered[after > before].sort().values
-        return cls(row, (sizes / kept)[cell[row]])
+        return cls(row, (sizes.double() / kept)[cell[row]])
 
     def within(self, rows: slice) -> tuple[Int[Tensor, "m"], Float[Tensor, "m"]]:
         """Those within a range of rows."""
