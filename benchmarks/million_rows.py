@@ -13,12 +13,13 @@ with nothing else given: the search on five folds, the closed forms, the verdict
 all training rows and the report. ``predict`` then predicts all the rows of the file, and
 ``evaluate`` measures the run on all of them.
 
-``peak`` is the largest memory that a command and its children held at once, sampled from /proc and
-never below what the system itself noted of the command; ``data`` is what the features of the
+``peak`` is the largest memory that a command and its children held at once, as far as /proc tells:
+the system's own high-water mark of the command, and samples of its children; ``data`` is what the features of the
 file's rows take in float32, with the texts as indicators, and ``above`` the difference. The slope
 of the peak over ``data`` says how many copies of the data there are; memory that grows with the
-rows in any other way shows in it too. ``load`` is the machine's load before each command: other
-work makes the seconds larger and does not change the bytes.
+rows in any other way shows in it too. ``cpu`` are the seconds of all its
+processors, and ``load`` is the machine's load before each command: other work makes the seconds
+larger and does not change the bytes.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Run(NamedTuple):
     """What a command took."""
 
     seconds: float
+    cpu: float
     peak: int
     load: float
 
@@ -109,6 +111,7 @@ def measure(folder: Path, rows: int, seed: int) -> list[dict[str, Any]]:
             "rows": rows,
             "features": features,
             "seconds": took.seconds,
+            "cpu": took.cpu,
             "peak": took.peak,
             "data": 4 * rows * features,
             "load": took.load,
@@ -134,24 +137,29 @@ def measure_command(words: list[str]) -> Run:
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         if ended:
             break
-        peak = max(peak, resident(process.pid))
+        peak = max(peak, resident(process.pid, "VmHWM"))
         time.sleep(_INTERVAL)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(words)} failed")
-    return Run(time.perf_counter() - started, max(peak, 1024 * usage.ru_maxrss), load)
+    seconds = time.perf_counter() - started
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak, load)
 
 
-def resident(process: int) -> int:
-    """Bytes of memory that a process and all its descendants hold; 0 once it has ended."""
+def resident(process: int, mark: str = "VmRSS") -> int:
+    """Bytes of memory that a process and all its descendants hold; 0 once it has ended.
+
+    With the mark ``VmHWM``, the most that the process has held, beside what the others hold now.
+    """
     folder = Path("/proc") / str(process)
     try:
-        pages = int((folder / "statm").read_text().split()[1])
+        lines = (folder / "status").read_text().splitlines()
         tasks = [(task / "children").read_text() for task in (folder / "task").iterdir()]
     except (FileNotFoundError, ProcessLookupError):
         return 0
+    own = sum(int(line.split()[1]) for line in lines if line.startswith(f"{mark}:"))
     children = [int(child) for children in tasks for child in children.split()]
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(resident, children))
+    return 1024 * own + sum(map(resident, children))
 
 
 def write_table(path: Path, rows: int, seed: int) -> None:
@@ -228,7 +236,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _show(rows: list[dict[str, Any]]) -> None:
     table = Table(title="Time and memory by the number of rows")
     table.add_column("command")
-    for name in ("rows", "features", "seconds", "peak GB", "above the data, GB", "load"):
+    for name in ("rows", "features", "seconds", "CPU", "peak GB", "above the data, GB", "load"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
@@ -236,6 +244,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             f"{row['rows']:,}",
             str(row["features"]),
             f"{row['seconds']:.0f}",
+            f"{row['cpu']:.0f}",
             f"{row['peak'] / 1e9:.2f}",
             f"{(row['peak'] - row['data']) / 1e9:.2f}",
             f"{row['load']:.1f}",

@@ -8,14 +8,13 @@ makes its Hessian nearly diagonal, so that conjugate gradients need a fraction o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Rows = slice | Int[Tensor, "n"]
-"""Rows to read: a chunk, or some rows of one."""
 MAX_ROTATED = 3000
 """Features beyond this number are not rotated: the eigendecomposition would cost more than it
 saves."""
@@ -43,11 +42,11 @@ class FeatureRows(Protocol):
         """Σ_n residual x, the transpose of :meth:`logits`."""
 
     def pull_back_squares(
-        self, residual: Float[Tensor, "F K n"], rows: Rows
+        self, residual: Float[Tensor, "F K n"], rows: slice
     ) -> Float[Tensor, "F K E"]:
         """Σ_n residual x²."""
 
-    def moments(self, weight: Float[Tensor, "M n"], rows: Rows) -> Float[Tensor, "E M E"]:
+    def moments(self, weight: Float[Tensor, "M n"], rows: slice) -> Float[Tensor, "E M E"]:
         """Σ_n weight x xᵀ."""
 
 
@@ -128,6 +127,12 @@ class FeatureMatrix:
         """Row ranges to visit."""
         return list(self._slices(len(self.values)))
 
+    def some(self, rows: Int[Tensor, "m"]) -> FeatureMatrix:
+        """Some of the rows, in an order of their own."""
+        result = copy(self)
+        result.values, result._converted = self.values[rows], None
+        return result
+
     def _read(self, rows: slice, dtype: torch.dtype) -> Float[Tensor, "n E"]:
         """A chunk in this dtype; the last one that was converted is mostly asked for again."""
         if dtype == self.values.dtype:
@@ -148,14 +153,14 @@ class FeatureMatrix:
         return flat.reshape(residual.shape[0], residual.shape[1], -1)
 
     def pull_back_squares(
-        self, residual: Float[Tensor, "F K n"], rows: Rows
+        self, residual: Float[Tensor, "F K n"], rows: slice
     ) -> Float[Tensor, "F K E"]:
         """Σ_n residual x² over the rows of one chunk, for the diagonal of a Hessian."""
         squares = self.values[rows].to(residual.dtype).square()
         flat = residual.reshape(-1, residual.shape[2]) @ squares
         return flat.reshape(residual.shape[0], residual.shape[1], -1)
 
-    def moments(self, weight: Float[Tensor, "M n"], rows: Rows) -> Float[Tensor, "E M E"]:
+    def moments(self, weight: Float[Tensor, "M n"], rows: slice) -> Float[Tensor, "E M E"]:
         """Σ_n weight x xᵀ over the rows of one chunk, for the blocks of a Hessian."""
         return weighted_moments(self.values[rows].to(weight.dtype), weight)
 

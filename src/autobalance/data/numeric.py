@@ -162,8 +162,7 @@ def _numbers(column: pd.Series[Any]) -> Float[ndarray, "N"]:
     stay far above the rounding of float32, by which a feature is told from a constant one.
     """
     values, kind = as_numbers(column), column.dtype
-    small = isinstance(kind, np.dtype) and kind.kind in "biuf"
-    if small and np.result_type(np.float32, kind) == np.float32:
+    if isinstance(kind, np.dtype) and np.can_cast(kind, np.float32):
         return values.astype(np.float32)
     return _narrow(values, _NEAR_ZERO)
 

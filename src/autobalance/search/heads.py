@@ -198,24 +198,26 @@ class LinearHeads:
             result += self.features.pull_back(slope * (a - (q * a).sum(1, keepdim=True)), rows)
         return result
 
-    def _looked_at(self) -> Iterator[tuple[slice | Int[Tensor, "m"], _CurvatureAt]]:
-        """The rows that preconditioners look at, chunk by chunk, and the curvature there."""
+    def _looked_at(self) -> Iterator[tuple[FeatureRows, slice, _CurvatureAt]]:
+        """What preconditioners look at, chunk by chunk: rows, and the curvature there."""
         for number, rows in enumerate(self.features.chunks):
             q, slope, delta = whole = self._curvature_at(number, rows)
             if self._some is None:
-                yield rows, whole
+                yield self.features, rows, whole
             else:
+                assert isinstance(self.features, FeatureMatrix)  # no others have rows for others
                 some, times = self._some.within(rows)
                 at = some - rows.start
                 slope = slope[..., at] * times.to(slope.dtype)
-                yield some, _CurvatureAt(q[..., at], slope, delta[:, at])
+                here = _CurvatureAt(q[..., at], slope, delta[:, at])
+                yield self.features.some(some), slice(0, len(some)), here
 
     def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
         """Diagonal of the Hessian: the metric of gradients, and a preconditioner."""
         result = self._penalty.to(self.curvature_dtype).expand(self.theta.shape).clone()
         result[..., -1] += 1 / self.n_classes
-        for rows, (q, slope, delta) in self._looked_at():
-            result += self.features.pull_back_squares(slope * delta * (1 - q), rows)
+        for features, rows, (q, slope, delta) in self._looked_at():
+            result += features.pull_back_squares(slope * delta * (1 - q), rows)
         return result
 
     def fit(self) -> bool:
@@ -239,18 +241,19 @@ class LinearHeads:
         return 1e-2 if self.curvature_dtype == torch.float32 else 1e-3
 
     def curvature_matrix(self) -> Float[Tensor, "#F P P"]:
-        """The whole Hessian of every head, P = K·E (float64); their mean, if some rows stand for
-        all: of a k-fold split that is as near to each.
+        """The whole Hessian of every head, P = K·E (float64).
+
+        Where rows stand for others it is the mean over the heads, which is as near to each.
         """
         folds, classes, width = self.theta.shape
         heads = folds if self._some is None else 1
         result = torch.zeros(heads, classes, width, classes, width, dtype=torch.float64)
-        for rows, (q, slope, delta) in self._looked_at():
+        for features, rows, (q, slope, delta) in self._looked_at():
             for k in range(classes):
                 weight = -slope[:, k : k + 1] * q[:, k:] * delta[k:]
                 weight[:, 0] += slope[:, k] * delta[k]
-                for f, of_head in enumerate(weight.unflatten(0, (heads, -1)).mean(1)):
-                    result[f, k, :, k:] += self.features.moments(of_head, rows)
+                for f, of_head in enumerate(weight if heads > 1 else weight.mean(0, keepdim=True)):
+                    result[f, k, :, k:] += features.moments(of_head, rows)
         for k in range(classes):
             for j in range(k):
                 result[:, k, :, j] = result[:, j, :, k].mT
