@@ -14,10 +14,10 @@ all training rows and the report. ``predict`` then predicts all the rows of the 
 ``evaluate`` measures the run on all of them.
 
 ``peak`` is the largest memory that a command and its children held at once, as far as /proc tells:
-the system's own high-water mark of the command, and samples of its children; ``data`` is what the features of the
-file's rows take in float32, with the texts as indicators, and ``above`` the difference. The slope
-of the peak over ``data`` says how many copies of the data there are; memory that grows with the
-rows in any other way shows in it too. ``cpu`` are the seconds of all its
+the system's own high-water mark of the command, and samples of its children. ``data`` is what the
+features of the file's rows take in float32, with the texts as indicators, and ``above`` the
+difference. The slope of the peak over ``data`` says how many copies of the data there are; memory
+that grows with the rows in any other way shows in it too. ``cpu`` are the seconds of all its
 processors, and ``load`` is the machine's load before each command: other work makes the seconds
 larger and does not change the bytes.
 """

@@ -170,11 +170,11 @@ class LinearModel(Model):
 
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
         """Plain logits of features of shape (N, D)."""
+        features = np.asarray(features)
         logits = np.empty((len(features), len(self.coef)))
         for first in range(0, len(features), _ROWS):
             rows = slice(first, first + _ROWS)
-            part = np.asarray(features[rows], dtype=np.float64)
-            logits[rows] = part @ self.coef.T + self.intercept
+            logits[rows] = features[rows].astype(np.float64) @ self.coef.T + self.intercept
         return logits
 
     def shifted(self, bias: Float[ndarray, "K"]) -> LinearModel:
