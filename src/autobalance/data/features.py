@@ -19,8 +19,8 @@ MAX_ROTATED = 3000
 """Features beyond this number are not rotated: the eigendecomposition would cost more than it
 saves."""
 _CHUNK_BYTES = 8 * 2**20
-"""Of what a pass computes from one chunk: it then stays in the processor's cache, which makes a
-pass in float64 four times as fast as one that goes through memory."""
+"""Of what a pass in float64 takes for one chunk: that stays in the processor's cache, where a pass
+is several times as fast as through memory."""
 
 
 @runtime_checkable
