@@ -106,7 +106,7 @@ def test_chunks_do_not_grow_with_the_data(rows):
         torch.ones(1, 1).expand(rows, 40), torch.ones(rows, dtype=torch.float64), columns=500
     )
     per_row = 8 * (40 + 1 + 500)
-    assert max(part.stop - part.start for part in features.chunks) * per_row <= 8 * 2**20
+    assert max(part.stop - part.start for part in features.chunks) * per_row <= 4 * 2**20
 
 
 def test_products_run_in_the_dtype_of_the_operand():

@@ -18,7 +18,7 @@ from torch import Tensor
 MAX_ROTATED = 3000
 """Features beyond this number are not rotated: the eigendecomposition would cost more than it
 saves."""
-_CHUNK_BYTES = 8 * 2**20
+_CHUNK_BYTES = 4 * 2**20
 """Of what a pass in float64 takes for one chunk: that stays in the processor's cache, where a pass
 is several times as fast as through memory."""
 
