@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test docs check format clean
 
 help:
 	@echo 'make demo    the main job on a small data set; prints the path of its report'
 	@echo 'make test    the test suite'
-	@echo 'make check   lint, strict types, then the test suite'
+	@echo 'make docs    the documentation site, in docs/_build; a broken reference fails'
+	@echo 'make check   lint, strict types, documentation, then the test suite'
 	@echo 'make format  put the code into its canonical form'
 	@echo 'make clean   remove the virtual environment and every cache'
 
@@ -27,10 +28,14 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build
+
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(MAKE) docs
 	$(MAKE) test
 
 format: $(INSTALLED)
@@ -38,5 +43,5 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build docs/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -47,7 +47,7 @@ autodoc_mock_imports = ["timm", "torchvision", "smac"]
 nitpicky = True
 suppress_warnings = ["ref.python"]  # a short name in a type that two modules have
 _TYPE_VARIABLES = (
-    r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T)"
+    r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T|jobs\.Result)"
 )
 nitpick_ignore_regex = [
     ("py:.*", rf"(?!{re.escape('autobalance.')}).*"),

@@ -151,7 +151,8 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     network_ : NetworkModel
         The trained network, if there is one.
     model_ : Model
-        Either by itself, as :meth:`save` and :func:`~autobalance.export.export_onnx` write it.
+        Either by itself, as :meth:`save` and :func:`~autobalance.export.onnx_file.export_onnx`
+        write it.
     temperature_ : float
         Fitted on held-out examples; divides the logits in :meth:`predict_proba`.
     calibration_ : Calibration

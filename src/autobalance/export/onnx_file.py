@@ -50,8 +50,8 @@ def export_onnx(
     Parameters
     ----------
     model
-        A fitted :class:`~autobalance.AutoBalanceClassifier`, the model of a run, or any module
-        from inputs to logits, such as ``search_and_retrain(...).model``, in evaluation mode.
+        A fitted :class:`~autobalance.estimators.AutoBalanceClassifier`, the model of a run, or any
+        module from inputs to logits, such as ``search_and_retrain(...).model``, in evaluation mode.
     path
         The file.
     prior

@@ -30,7 +30,7 @@ CALIBRATION = "calibration"
 
 @dataclass(frozen=True, eq=False)
 class PosthocCorrection:
-    """Decisions and probabilities softmax(a_·g ⊙ log softmax(z) + b_·g) of logits z.
+    """Decisions and probabilities softmax(a[:, g] ⊙ log softmax(z) + b[:, g]) of logits z.
 
     The log-probabilities take the place of the logits because slopes make something else of a row
     to which a constant is added, which changes no probability. For the same reason probabilities
@@ -114,8 +114,8 @@ class PosthocCorrection:
         """Tune a correction on held-out examples, which the model was not trained on.
 
         For an objective, its smooth error on these examples is minimised, as in a search and with
-        the same shrinkage (:func:`~autobalance.posthoc.tune_scaling`), and the scale is the one
-        that calibrates best.
+        the same shrinkage (:func:`~autobalance.posthoc.tuning.tune_scaling`), and the scale is the
+        one that calibrates best.
         For ``"calibration"`` the cross-entropy is, with the shares of the classes as they are and
         a penalty of about one observation (:func:`~autobalance.calibration.fit_calibration`), in
         each group by itself if asked for.
@@ -137,7 +137,7 @@ class PosthocCorrection:
         classes
             The labels in the order of the columns of the logits; by default sorted.
         positive_class, empty_cells
-            As in :class:`~autobalance.AutoBalanceClassifier`.
+            As in :class:`~autobalance.estimators.AutoBalanceClassifier`.
 
         Raises
         ------
