@@ -51,10 +51,10 @@ autodoc_mock_imports = ["timm", "torchvision", "smac"]
 # of theirs is looked up: a build needs no network.
 nitpicky = True
 suppress_warnings = ["ref.python"]  # a short name in a type that two modules have
-_TYPE_VARIABLES = r"autobalance\.(baselines\.direct_search\.Kept|models\.normalised\.Model|report\.units\.T|jobs\.Result)"
+_TYPE_VARIABLES = "baselines.direct_search.Kept|jobs.Result|models.normalised.Model|report.units.T"
 nitpick_ignore_regex = [
     ("py:.*", rf"(?!{re.escape('autobalance.')}).*"),
-    ("py:.*", _TYPE_VARIABLES),
+    ("py:.*", rf"autobalance\.({_TYPE_VARIABLES})"),
     ("py:.*", r".*\._\w+"),  # private, and named in a signature only
 ]
 
