@@ -33,7 +33,7 @@ from autobalance.search.constraints import Constraint
 from autobalance.search.result import SearchResult
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.sensitive import encode_sensitive
-from autobalance.storage import folder_written_at_once
+from autobalance.storage import DAMAGED, folder_written_at_once
 from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
@@ -428,7 +428,7 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             if extra["estimator"] != cls.__name__ or not set(parameters) <= known:
                 raise ValueError("it belongs to another estimator")
             estimator = cls(**parameters)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"{folder} holds no {cls.__name__} ({error}); check the folder"
             ) from error

@@ -14,6 +14,11 @@ from autobalance.errors import ArtifactError, AutoBalanceError
 
 FORMAT_PREFIX = "autobalance-"
 """What the ``format`` of every JSON document we write begins with."""
+DAMAGED = (
+    *(AttributeError, IndexError, KeyError, OverflowError, RecursionError),
+    *(TypeError, ValueError),
+)
+"""What taking a document apart raises if it is valid JSON but not what it should hold."""
 
 
 def write_text_atomically(path: Path, text: str) -> None:

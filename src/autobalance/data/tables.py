@@ -231,6 +231,7 @@ def _read_parquet(path: Path) -> Table:
     # ParquetFile reads this file and nothing else; read_table adds columns for folders named k=v.
     with pq.ParquetFile(path) as file:
         arrow = file.read()
+    arrow.validate(full=True)  # or a damaged text shows only when it is looked at
     refuse_repeated(path, arrow.column_names)
     matrices = {name: _list_matrix(arrow.column(name)) for name in arrow.column_names}
     vectors = {name: matrix for name, matrix in matrices.items() if matrix is not None}
