@@ -1,6 +1,7 @@
 """The linear model: its arithmetic, its files, and what is refused when they are read."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -72,6 +73,19 @@ def test_the_calibration_round_trips_exactly(tmp_path):
 
 def test_float32_features_are_read_in_double_precision():
     np.testing.assert_allclose(MODEL.logits(X.astype(np.float32)), MODEL.logits(X), atol=1e-5)
+
+
+def test_many_rows_are_read_some_at_a_time():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(10_001, 50)).astype(np.float32)
+    model = LinearModel(("a", "b"), rng.normal(size=(2, 50)), rng.normal(size=2))
+    expected = features.astype(np.float64) @ model.coef.T + model.intercept
+    tracemalloc.start()
+    found = model.logits(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert peak < features.nbytes + found.nbytes  # in float64 the features alone take two of them
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

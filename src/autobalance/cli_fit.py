@@ -277,8 +277,9 @@ def fit(
         with watching(verbose) as watch, on_cluster(cluster, jobs) as at_once:
             request = replace(request, jobs=at_once)
             watch.stage(f"Reading {data.name}")
-            rows = request.columns.read_to_fit(data)
-            run = _fit_into(folder, rows, request, watch, resume, track or ())
+            run = _fit_into(
+                folder, request.columns.read_to_fit(data), request, watch, resume, track or ()
+            )
         if ranks.first:
             _print_run(run, folder)
 
@@ -321,13 +322,15 @@ def _fit_into(
     if request.model is not None:
         checkpoints = RunCheckpoints(folder, request, Path(rows.source))
         kept, interrupted = checkpoints.for_an_interruption(resume, watch), checkpoints.folder
+    handed_over = [rows]  # no name holds them, so the fit can let them go when they are encoded
+    del rows
     if not current_ranks().first:
-        return fit_rows(rows, request, watch, interrupted)
+        return fit_rows(handed_over.pop(), request, watch, interrupted)
     with kept as beside:
         trackers = [open_tracker(text, str(folder.resolve()), resume) for text in track]
         with Course(trackers, beside and beside / COURSE) as course:
             with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
-                run = fit_rows(rows, request, watch, beside, course)
+                run = fit_rows(handed_over.pop(), request, watch, beside, course)
                 run.write(fresh)
             for name in (DESIGN_FILE, REPORT_FILE):
                 course.artifact(folder / name)

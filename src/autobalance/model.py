@@ -33,6 +33,7 @@ WEIGHTS_FILE = "model.safetensors"
 _MOST = 2**31  # features or pixels: more is damage
 
 Tensors = dict[str, ndarray]
+_ROWS = 4096  # converted to float64 at a time
 
 
 class Model(ABC):
@@ -170,7 +171,12 @@ class LinearModel(Model):
 
     def logits(self, features: ndarray) -> Float[ndarray, "N K"]:
         """Plain logits of features of shape (N, D)."""
-        return np.asarray(np.asarray(features, dtype=np.float64) @ self.coef.T + self.intercept)
+        features = np.asarray(features)
+        logits = np.empty((len(features), len(self.coef)))
+        for first in range(0, len(features), _ROWS):
+            rows = slice(first, first + _ROWS)
+            logits[rows] = features[rows].astype(np.float64) @ self.coef.T + self.intercept
+        return logits
 
     def shifted(self, bias: Float[ndarray, "K"]) -> LinearModel:
         """The model with another intercept."""

@@ -1,12 +1,14 @@
 import datetime
 import json
 import logging
+import tracemalloc
 import warnings
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
@@ -14,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from autobalance.data.categorical import MAX_CATEGORIES
 from autobalance.data.encoder import TableEncoder
+from autobalance.data.features import FeatureMatrix
 from autobalance.data.tables import Table
 from autobalance.errors import ArtifactError, DataError
 
@@ -321,3 +324,71 @@ def test_a_damaged_state(damage):
         ArtifactError, match=r"saved table encoder is damaged .* fit the model again"
     ):
         TableEncoder.from_state(state)
+
+
+SMALL_ENOUGH = {
+    "float32": np.array([0.1, np.nan, 3e38], np.float32),
+    "int16": np.array([1, -2, 3], np.int16),
+    "int64": np.array([1, -2, 65536]),
+    "whole with a gap": np.array([1.0, np.nan, 65536.0]),
+    "nullable": pd.array([1, None, 3], dtype="Int64"),
+    "float32 as float64": np.array([np.nan, *np.float32([0.1, 0.2])], np.float64),
+}
+TOO_LARGE = {
+    "a tenth": np.array([0.1, 0.2, 0.3]),
+    "large": np.array([1, 2, 65537]),
+    "beyond": np.array([1.0, 2.0, 1e300]),
+}
+
+
+@pytest.mark.parametrize("values", SMALL_ENOUGH.values(), ids=list(SMALL_ENOUGH))
+def test_numbers_that_fit_are_kept_in_float32_without_loss(values):
+    data = table(x=values, kind=["a", "b", "a"])
+    encoder = TableEncoder.fit(data)
+    found = encoder.transform(data)
+    assert found.dtype == np.float32
+    expected = pd.Series(values).astype("float64").fillna(encoder.numeric.medians[0])
+    np.testing.assert_array_equal(found[:, 0].astype(np.float64), expected)
+    np.testing.assert_array_equal(restored(encoder).transform(data), found)
+
+
+@pytest.mark.parametrize("values", TOO_LARGE.values(), ids=list(TOO_LARGE))
+def test_other_numbers_are_kept_in_float64(values):
+    narrow = np.arange(3, dtype=np.float32)
+    data = table(x=values, y=narrow)
+    found = TableEncoder.fit(data).transform(data)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, np.column_stack([values, narrow]))
+
+
+def test_whole_numbers_that_differ_little_are_no_constant():
+    codes = table(code=np.repeat([10_000_000, 10_000_001], 20))
+    features = torch.from_numpy(TableEncoder.fit(codes).transform(codes))
+    matrix = FeatureMatrix(features, torch.ones(40, dtype=torch.float64))
+    assert float(matrix.scale[0]) == pytest.approx(0.5)
+
+
+def test_encoding_takes_memory_for_a_few_columns_beside_its_result():
+    rng = np.random.default_rng(0)
+    n_rows = 8000
+    values = rng.normal(size=(n_rows, 150)).astype(np.float32)
+    values[rng.random(values.shape) < 0.05] = np.nan
+    columns = {f"x{j}": values[:, j].copy() for j in range(100)}
+    columns |= {f"c{j}": rng.choice(["a", "b", "c"], n_rows) for j in range(5)}
+    data = table(vectors={"v": values[:, 100:]}, **columns)
+
+    def peak(work):
+        tracemalloc.start()
+        result = work()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return result, most
+
+    encoder, to_fit = peak(lambda: TableEncoder.fit(data))
+    features, to_transform = peak(lambda: encoder.transform(data))
+    assert features.dtype == np.float32
+    assert features.shape == (n_rows, 165)
+    assert to_fit < 0.75 * features.nbytes
+    assert to_transform < 1.75 * features.nbytes
+    filled = np.where(np.isnan(values), np.float32(encoder.numeric.medians), values)
+    np.testing.assert_array_equal(features[:, :150], filled)

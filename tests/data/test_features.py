@@ -106,7 +106,7 @@ def test_chunks_do_not_grow_with_the_data(rows):
         torch.ones(1, 1).expand(rows, 40), torch.ones(rows, dtype=torch.float64), columns=500
     )
     per_row = 8 * (40 + 1 + 500)
-    assert max(part.stop - part.start for part in features.chunks) * per_row <= 128 * 2**20
+    assert max(part.stop - part.start for part in features.chunks) * per_row <= 4 * 2**20
 
 
 def test_products_run_in_the_dtype_of_the_operand():
@@ -134,3 +134,27 @@ def test_pull_back_is_the_transpose():
     torch.testing.assert_close(
         features.pull_back_squares(residual, rows), residual @ features.values**2
     )
+
+
+def test_converted_chunks_are_not_taken_for_each_other(monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 1)
+    x, weight = draw(rows=600)
+    features = FeatureMatrix(x, weight, dtype=torch.float32)
+    first, second, _ = features.chunks
+    theta = torch.ones(1, 2, 7, dtype=torch.float64)
+    for rows in (first, second, first):
+        for kind in (torch.float64, torch.float32, torch.float64):
+            expected = theta.to(kind)[0] @ features.values[rows].to(kind).T
+            torch.testing.assert_close(features.logits(theta.to(kind), rows)[0], expected)
+
+
+def test_some_rows_are_standardised_as_all_are():
+    x, weight = draw()
+    features = FeatureMatrix(x, weight, dtype=torch.float32)
+    theta = torch.ones(1, 2, 7, dtype=torch.float64)
+    every = features.logits(theta, slice(0, 50))
+    rows = torch.tensor([3, 7, 20])
+    some = features.some(rows)
+    assert some.shape == (3, 7)
+    torch.testing.assert_close(some.logits(theta, slice(0, 3)), every[..., rows])
+    assert features.shape == (50, 7)

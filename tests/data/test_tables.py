@@ -3,6 +3,7 @@ import math
 import string
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -279,3 +280,29 @@ def test_the_core_does_without_pandas():
         "import autobalance, autobalance.data, autobalance.data.longtail, autobalance.counts"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_parquet_file_is_read_as_pandas_reads_it(tmp_path):
+    """The columns are taken over one by one, whatever they hold and in however many row groups."""
+    whole = np.arange(60)
+    gaps = whole % 7 == 0
+    frame = pd.DataFrame(
+        {
+            "real": np.where(gaps, np.nan, whole / 3).astype(np.float32),
+            "whole": whole,
+            "nullable": pd.array(whole, dtype="Int64"),
+            "truth": whole % 2 == 0,
+            "maybe": np.where(gaps, None, whole % 2 == 0),
+            "text": np.where(gaps, None, whole.astype(str)),
+            "kind": pd.Categorical(whole % 4),
+            "price": [Decimal(int(each)) / 4 for each in whole],
+            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(whole, unit="D"),
+        }
+    )
+    frame.loc[gaps, "nullable"] = pd.NA
+    path = tmp_path / "t.parquet"
+    frame.to_parquet(path, row_group_size=25)
+    found = read_table(path).frame
+    pd.testing.assert_frame_equal(found, pd.read_parquet(path))
+    for _, column in found.items():
+        assert len(column.iloc[[5, 3]]) == 2

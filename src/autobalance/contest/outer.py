@@ -199,9 +199,9 @@ def _predict(
 ) -> dict[str, Contender]:
     """All contenders on one outer part, and the rule for costs beside them."""
     train = np.flatnonzero(outer.train[part])
-    left_out = data.features[outer.row[outer.fold == part]]
     inner = procedure.on_part(_cv_within(procedure.cv, train, len(data)), part)
     bench = inner.bench(data.part(train))
+    left_out = data.features[outer.row[outer.fold == part]]
     heads = {head.name: head for head in train_all(bench, inner.space, evaluated, starting)}
     contenders = {
         name: Contender(head.model.predict(left_out), head.kind, head.fitted)

@@ -126,13 +126,11 @@ def recommend(
     """
     listener = listener or Listener()
     procedure.check(data.counts)
-    bench = procedure.bench(data)
-    if isinstance(bench, NetworkBench):
-        bench.on_epoch = listener.trained
+    objective = procedure.objective.bind(data.counts, procedure.empty_cells)
     left_out, reached, note = None, None, WITHOUT_VERDICT
     if verdict is not None:
         try:
-            outer = outer_folds(data, bench.objective, procedure.cv, verdict, procedure.seed)
+            outer = outer_folds(data, objective, procedure.cv, verdict, procedure.seed)
             listener.passes(len(outer) + 1)
             left_out = predict_left_out(
                 data,
@@ -148,6 +146,9 @@ def recommend(
                 raise
             note = f"no part is left out for a verdict: {error}"
             logger.warning(note)
+    bench = procedure.bench(data)  # not before: it holds another copy of the features
+    if isinstance(bench, NetworkBench):
+        bench.on_epoch = listener.trained
     if left_out is not None:
         reached, note = judge(_evaluator(bench, left_out, procedure.seed or 0), left_out), ""
     kept = OURS if reached is None else reached.recommended

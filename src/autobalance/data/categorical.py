@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Float
 from numpy import ndarray
 
 from autobalance.data.values import Coded
@@ -79,19 +79,25 @@ class CategoricalColumn:
         """The feature that other categories set, or -1 for none."""
         return len(self.categories) if self.pooled else -1
 
-    def transform(self, coded: Coded) -> tuple[Float32[ndarray, "N P"], list[str]]:
-        """Indicators of each row's category, and the categories that training did not see.
+    def mark(self, coded: Coded, indicators: Float[ndarray, "N P"]) -> list[str]:
+        """Set the indicator of each row's category, and say which training did not see.
 
         An unseen category counts as ``other`` if rare categories share a feature, and otherwise
         sets none; so does a missing value if none was missing in training.
+
+        Parameters
+        ----------
+        coded
+            The categories of N rows.
+        indicators
+            Where to set them; all 0.
         """
         place, unseen = self.places, self.place_of_unseen
         texts = category_texts(coded)
         places = np.array([place.get(text, unseen) for text in texts], dtype=np.int64)[coded.codes]
-        indicators = np.zeros((len(places), len(self.feature_names)), dtype=np.float32)
         known = np.flatnonzero(places >= 0)
         indicators[known, places[known]] = 1
-        return indicators, [label_text(text) for text in texts if text not in place]
+        return [label_text(text) for text in texts if text not in place]
 
 
 def category_texts(coded: Coded) -> Sequence[str | None]:

@@ -93,7 +93,8 @@ class TableEncoder:
         """The features of each row, finite, in the order of :attr:`feature_names`.
 
         They are float32 if the numbers all fit it without loss, as those of a float16 feature file
-        do, and float64 otherwise.
+        or small whole numbers do, and float64 otherwise. Beside the table and the features there is
+        memory for a few columns only.
 
         Warns
         -----
@@ -113,16 +114,19 @@ class TableEncoder:
                 f"{table.source} lacks {listing(absent)}, which the model was fitted on; add the "
                 f"column{'s' * (len(absent) > 1)}"
             )
-        values, gaps = self.numeric.transform(table)
+        shape = (len(table), len(self.feature_names))
+        features = np.zeros(shape, dtype=self.numeric.dtype(table))
+        place = len(self.numeric.medians)
+        gaps = self.numeric.write(table, features[:, :place])
         for sentence in _filled(self.numeric, gaps):
             logger.info("%s: %s", table.source, sentence)
-        parts = [values]
         unseen = {}
         for column in self.categorical:
-            indicators, new = column.transform(distinct_values(table.column(column.name)))
-            parts.append(indicators)
-            if new:
+            coded = distinct_values(table.column(column.name))
+            end = place + len(column.feature_names)
+            if new := column.mark(coded, features[:, place:end]):
                 unseen[column.name] = new
+            place = end
         if unseen:
             warnings.warn(
                 f"{table.source} has categories that training did not see, which count as "
@@ -130,7 +134,7 @@ class TableEncoder:
                 + "; ".join(f"{name!r} has {listing(new)}" for name, new in unseen.items()),
                 stacklevel=2,
             )
-        return np.hstack(parts) if len(parts) > 1 else values
+        return features
 
     def to_state(self) -> dict[str, Any]:
         """The encoder as a dict that JSON can hold; :meth:`from_state` restores it exactly."""

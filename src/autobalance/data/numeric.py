@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from numpy import ndarray
 from autobalance.data.tables import Table
 from autobalance.data.wording import amount, listing
 from autobalance.errors import DataError
+
+_AT_ONCE = 16
+"""Components of vectors that are looked at together: a line of a processor's cache."""
+_NEAR_ZERO = 2.0**16
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,20 @@ class NumericPart:
         """
         widths = {name: matrix.shape[1] for name, matrix in table.vectors.items()}
         part = cls(tuple(columns), widths, ())
-        values = part.read(table)
-        gaps = np.isnan(values)
-        empty = np.flatnonzero(gaps.all(axis=0))
-        if len(empty):
-            names = [part.feature_names[j] for j in empty]
-            raise DataError(
-                f"feature {listing(names)} of {table.source} has no value in any row; leave it out"
-            )
-        median = np.nanmedian if gaps.any() else np.median
-        medians = tuple(median(values, axis=0).tolist())
-        return cls(part.columns, widths, medians), gaps.sum(axis=0)
+        medians, gaps = np.empty(len(part.feature_names)), np.zeros(len(part.feature_names), int)
+        for place, values in part._blocks(table):
+            missing = np.isnan(values)
+            gaps[place] = missing.sum(axis=0)
+            empty = np.flatnonzero(gaps[place] == len(table))
+            if len(empty):
+                names = [part.feature_names[place][j] for j in empty]
+                raise DataError(
+                    f"feature {listing(names)} of {table.source} has no value in any row; leave "
+                    "it out"
+                )
+            median = np.nanmedian if missing.any() else np.median
+            medians[place] = median(values.astype(np.float64), axis=0).astype(values.dtype)
+        return cls(part.columns, widths, tuple(medians.tolist())), gaps
 
     @property
     def feature_names(self) -> list[str]:
@@ -63,8 +71,15 @@ class NumericPart:
         components = [f"{name}[{j}]" for name, width in self.widths.items() for j in range(width)]
         return [*self.columns, *components]
 
-    def read(self, table: Table) -> Float[ndarray, "N P"]:
-        """The values with NaN for gaps, in float32 if no column needs more, else float64.
+    def dtype(self, table: Table) -> np.dtype[Any]:
+        """What holds all the values without loss: float32 if that will do, else float64."""
+        parts = [_vectors(table, name, width).dtype for name, width in self.widths.items()]
+        parts += [_numbers(table.column(name)).dtype for name in self.columns]
+        parts.append(_narrow(np.array(self.medians), np.inf).dtype)
+        return np.result_type(np.float32, *parts)
+
+    def write(self, table: Table, out: Float[ndarray, "N P"]) -> Int[ndarray, "P"]:
+        """Write the values into ``out``, every gap filled; say how many gaps each feature had.
 
         Raises
         ------
@@ -72,30 +87,36 @@ class NumericPart:
             If text stands where training had numbers, a vector has another length, or a value is
             infinite.
         """
-        parts = [as_numbers(column)[:, None] for _, column in table.columns(self.columns).items()]
-        parts += [_vectors(table, name, width) for name, width in self.widths.items()]
-        kind = np.result_type(np.float32, *parts)
-        values = np.hstack(parts, dtype=kind) if parts else np.empty((len(table), 0), kind)
-        infinite = np.isinf(values).sum(axis=0)
-        if infinite.any():
-            first = int(np.flatnonzero(infinite)[0])
-            raise DataError(
-                f"column {self.feature_names[first]!r} of {table.source} holds infinite values in "
-                f"{amount(int(infinite[first]), 'row')}; "
-                "replace them by numbers or leave them empty"
-            )
-        return values
+        medians = np.array(self.medians, dtype=out.dtype)
+        gaps = np.zeros(len(medians), dtype=int)
+        for place, values in self._blocks(table):
+            missing = np.isnan(values)
+            gaps[place] = missing.sum(axis=0)
+            out[:, place] = np.where(missing, medians[place], values)
+        return gaps
 
-    def transform(self, table: Table) -> tuple[Float[ndarray, "N P"], Int[ndarray, "P"]]:
-        """The values with every gap filled, and how many gaps each feature had.
-
-        Raises as :meth:`read` does.
-        """
-        values = self.read(table)
-        gaps = np.isnan(values)
-        if gaps.any():
-            values = np.where(gaps, np.array(self.medians, dtype=values.dtype), values)
-        return values, gaps.sum(axis=0)
+    def _blocks(self, table: Table) -> Iterator[tuple[slice, Float[ndarray, "N b"]]]:
+        """A few features at a time, NaN for gaps, with their place; raises as :meth:`write`."""
+        start = 0
+        for values in chain(
+            (_numbers(table.column(name))[:, None] for name in self.columns),
+            (
+                matrix[:, first : first + _AT_ONCE]
+                for matrix in (_vectors(table, *each) for each in self.widths.items())
+                for first in range(0, matrix.shape[1], _AT_ONCE)
+            ),
+        ):
+            place = slice(start, start + values.shape[1])
+            start = place.stop
+            infinite = np.isinf(values).sum(axis=0)
+            if infinite.any():
+                first = int(np.flatnonzero(infinite)[0])
+                raise DataError(
+                    f"column {self.feature_names[place][first]!r} of {table.source} holds infinite "
+                    f"values in {amount(int(infinite[first]), 'row')}; "
+                    "replace them by numbers or leave them empty"
+                )
+            yield place, values.astype(np.result_type(np.float32, values), copy=False)
 
 
 def as_numbers(column: pd.Series[Any]) -> Float[ndarray, "N"]:
@@ -132,3 +153,24 @@ def _vectors(table: Table, name: str, width: int) -> Num[ndarray, "N D"]:
             f"model was fitted on {width:,}; compute the features in the same way"
         )
     return matrix.astype(np.uint8) if matrix.dtype == np.bool_ else matrix
+
+
+def _numbers(column: pd.Series[Any]) -> Float[ndarray, "N"]:
+    """A column as floats, in float32 where that loses nothing.
+
+    What is stored in more than 32 bits must also be so near to 0 that differences of whole numbers
+    stay far above the rounding of float32, by which a feature is told from a constant one.
+    """
+    values, kind = as_numbers(column), column.dtype
+    if isinstance(kind, np.dtype) and np.can_cast(kind, np.float32):
+        return values.astype(np.float32)
+    return _narrow(values, _NEAR_ZERO)
+
+
+def _narrow(values: Float[ndarray, "N"], furthest: float) -> Float[ndarray, "N"]:
+    """The values in float32 if they are the same there and none is further from 0, else as is."""
+    if (np.abs(values) > furthest).any():
+        return values
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    return narrow if np.array_equal(values, narrow, equal_nan=True) else values

@@ -6,12 +6,15 @@ file and the remedy. Nothing is unpickled.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import warnings
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -229,17 +232,30 @@ def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     # ParquetFile reads this file and nothing else; read_table adds columns for folders named k=v.
-    with pq.ParquetFile(path) as file:
-        arrow = file.read()
-    arrow.validate(full=True)  # or a damaged text shows only when it is looked at
+    # Neither the file itself nor several threads' buffers are kept beside the table.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        arrow = file.read(use_threads=False)
+    arrow.validate(full=True)  # or a damaged text would show only when it is looked at
     refuse_repeated(path, arrow.column_names)
     matrices = {name: _list_matrix(arrow.column(name)) for name in arrow.column_names}
     vectors = {name: matrix for name, matrix in matrices.items() if matrix is not None}
-    frame = arrow.drop_columns(list(vectors)).to_pandas()
+    arrow = arrow.drop_columns(list(vectors))
+    # pandas takes columns over, or they go as soon as it has a copy: no two tables in memory.
+    frame = arrow.to_pandas(split_blocks=True, self_destruct=True)
+    del arrow
+    give_back_memory()
     # pandas saves its index as a column: a named one is data, an unnamed one counts rows.
     frame = frame.reset_index(drop=all(name is None for name in frame.index.names))
     frame.columns = pd.Index([str(name) for name in frame.columns])
     return Table(str(path), frame, vectors)
+
+
+def give_back_memory() -> None:
+    """Return to the system what Arrow and the C library keep of tables that are no more."""
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError, TypeError):  # only glibc has it, and needs it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _list_matrix(column: Any) -> Shaped[ndarray, "N D"] | None:

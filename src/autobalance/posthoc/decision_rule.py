@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Real
 from numpy import ndarray
 
 
 def least_expected_cost(
-    probabilities: Float[ndarray, "N K"], costs: Float[ndarray, "K K"]
+    probabilities: Float[ndarray, "N K"], costs: Real[ndarray, "K K"]
 ) -> Integer[ndarray, "N"]:
     """Codes of the decisions of least expected cost, argmin_k Σ_y p_y C[y, k].
 

@@ -83,6 +83,8 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
             "count",
             "number",
             "percent",
+            "percent_interval",
+            "points",
             "points_off",
             "readable",
         )

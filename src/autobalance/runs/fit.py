@@ -15,6 +15,7 @@ from autobalance.contest.contenders import OURS, closed_forms
 from autobalance.contest.procedure import TrainingData
 from autobalance.contest.recommend import Listener, recommend
 from autobalance.counts import Counts
+from autobalance.data.tables import give_back_memory
 from autobalance.design import LossDesign
 from autobalance.labels import Label, label_to_json
 from autobalance.objectives import Objective, positive_label
@@ -70,6 +71,8 @@ def fit_rows(
     objective = request.parse_objective()
     watch.stage(f"Preparing the {request.noun}s")
     prepared = prepare(rows, request.columns, request.drop_classes, request.train_on)
+    del rows  # as large as the features that were made of them
+    give_back_memory()
     train, counts = prepared.train, prepared.counts
     objective = replace(objective, positive_class=_positive_class(request, objective, counts))
     data = TrainingData(

@@ -89,7 +89,9 @@ class ExactProblem:
     curvature_dtype, tolerance
         See :class:`~autobalance.search.heads.LinearHeads`.
     hypergradient_tolerance
-        Relative residual of the solve for p.
+        Relative residual of the solve for p. Its own error is far below what matters; but where
+        the objective is flat it moves α by a thousand times as much, and with a looser one α
+        would hang on the order of sums, as on how many ranks share them.
     draws
         Copies that stand for the balls around the training examples, if the start has a policy of
         balls; see :mod:`~autobalance.search.augmented_heads`.
@@ -112,7 +114,7 @@ class ExactProblem:
         profile_temperature: bool = True,
         curvature_dtype: torch.dtype = torch.float32,
         tolerance: float = 1e-4,
-        hypergradient_tolerance: float = 1e-3,
+        hypergradient_tolerance: float = 1e-5,
         draws: Draws = DEFAULT_DRAWS,
     ) -> None:
         self.space = space

@@ -32,10 +32,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from autobalance.data.features import FeatureRows
+from autobalance.data.features import FeatureMatrix, FeatureRows
 from autobalance.hypergradient.cg import LinearSolution, conjugate_gradient
 from autobalance.hypergradient.mixed import LossDerivatives, mixed_products
 from autobalance.ranks import current_ranks
+from autobalance.search.representatives import Representatives
 from autobalance.space import RIDGE_FLOOR, LossValues
 
 INTERCEPT_RIDGE = 1e-6
@@ -49,6 +50,11 @@ _MAX_FACTORED = 600
 """Parameters of a head up to which its whole Hessian is factored."""
 _PATIENCE = 30
 """Conjugate gradient steps after which a factor no longer serves."""
+_ROWS_OF_A_CELL = 20_000
+"""Rows of a (class, group) cell that preconditioners look at. Of more, this many stand for all."""
+_MAX_FACTORED_OF_SOME = 2000
+_PATIENCE_OF_SOME = 8
+"""The same two limits where rows stand for others: a factor costs little then."""
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +123,13 @@ class LinearHeads:
         self._losses: dict[int, _LossAt] = {}
         self._curvatures: dict[int, _CurvatureAt] = {}
         self._at = self.theta
-        self._factor: Float[Tensor, "F P P"] | None = None
+        self._factor: Float[Tensor, "#F P P"] | None = None
+        cell = target * (int(group.max()) + 1) + group
+        self._some = (
+            Representatives.of_cells(cell, _ROWS_OF_A_CELL)
+            if isinstance(features, FeatureMatrix)
+            else None
+        )
 
     def set_loss(self, values: LossValues) -> None:
         """Use these values of the loss from now on; θ stays as the next starting point."""
@@ -201,12 +213,25 @@ class LinearHeads:
             result += self.features.pull_back(slope * (a - (q * a).sum(1, keepdim=True)), rows)
         return self._penalise(vector) + self._ranks.total(result)
 
-    def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
-        """Diagonal of the Hessian, the preconditioner."""
-        result = torch.zeros(self.theta.shape, dtype=self.curvature_dtype)
+    def _looked_at(self) -> Iterator[tuple[FeatureRows, slice, _CurvatureAt]]:
+        """What preconditioners look at of this rank's chunks: rows, and the curvature there."""
         for number, rows in self._own_chunks:
-            q, slope, delta = self._curvature_at(number, rows)
-            result += self.features.pull_back_squares(slope * delta * (1 - q), rows)
+            q, slope, delta = whole = self._curvature_at(number, rows)
+            if self._some is None:
+                yield self.features, rows, whole
+            else:
+                assert isinstance(self.features, FeatureMatrix)  # no others have rows for others
+                some, times = self._some.within(rows)
+                at = some - rows.start
+                slope = slope[..., at] * times.to(slope.dtype)
+                here = _CurvatureAt(q[..., at], slope, delta[:, at])
+                yield self.features.some(some), slice(0, len(some)), here
+
+    def curvature_diagonal(self) -> Float[Tensor, "F K E"]:
+        """Diagonal of the Hessian: the metric of gradients, and a preconditioner."""
+        result = torch.zeros(self.theta.shape, dtype=self.curvature_dtype)
+        for features, rows, (q, slope, delta) in self._looked_at():
+            result += features.pull_back_squares(slope * delta * (1 - q), rows)
         result = self._ranks.total(result) + self._penalty.to(self.curvature_dtype)
         result[..., -1] += 1 / self.n_classes
         return result
@@ -231,24 +256,27 @@ class LinearHeads:
     def _finest_cg(self) -> float:
         return 1e-2 if self.curvature_dtype == torch.float32 else 1e-3
 
-    def curvature_matrix(self) -> Float[Tensor, "F P P"]:
-        """The whole Hessian of every head, P = K·E (float64)."""
+    def curvature_matrix(self) -> Float[Tensor, "#F P P"]:
+        """The whole Hessian of every head, P = K·E (float64).
+
+        Where rows stand for others it is the mean over the heads, which is as near to each.
+        """
         folds, classes, width = self.theta.shape
-        result = torch.zeros(folds, classes, width, classes, width, dtype=torch.float64)
-        for number, rows in self._own_chunks:
-            q, slope, delta = self._curvature_at(number, rows)
-            for f in range(folds):
-                for k in range(classes):
-                    weight = -slope[f, k] * q[f, k:] * delta[k:]
-                    weight[0] += slope[f, k] * delta[k]
-                    result[f, k, :, k:] += self.features.moments(weight, rows)
+        heads = folds if self._some is None else 1
+        result = torch.zeros(heads, classes, width, classes, width, dtype=torch.float64)
+        for features, rows, (q, slope, delta) in self._looked_at():
+            for k in range(classes):
+                weight = -slope[:, k : k + 1] * q[:, k:] * delta[k:]
+                weight[:, 0] += slope[:, k] * delta[k]
+                for f, of_head in enumerate(weight if heads > 1 else weight.mean(0, keepdim=True)):
+                    result[f, k, :, k:] += features.moments(of_head, rows)
         result = self._ranks.total(result)
         for k in range(classes):
             for j in range(k):
                 result[:, k, :, j] = result[:, j, :, k].mT
         size = classes * width
         units = torch.eye(size, dtype=torch.float64).reshape(size, classes, width)
-        return result.reshape(folds, size, size) + self._penalise(units).reshape(size, size)
+        return result.reshape(heads, size, size) + self._penalise(units).reshape(size, size)
 
     def solve(
         self,
@@ -258,11 +286,13 @@ class LinearHeads:
     ) -> LinearSolution:
         """Solve H p = right at the last θ whose gradient was taken (float64 in and out)."""
         right = right.to(self.curvature_dtype)
+        few = self._some is None
         if self._factor is not None:
-            solution = self._iterate(right, self._by_factor, tolerance, _PATIENCE)
+            patience = _PATIENCE if few else _PATIENCE_OF_SOME
+            solution = self._iterate(right, self._by_factor, tolerance, patience)
             if float(solution.residual.max()) <= tolerance:
                 return solution
-        if right[0].numel() <= _MAX_FACTORED:
+        if right[0].numel() <= (_MAX_FACTORED if few else _MAX_FACTORED_OF_SOME):
             factor, failed = torch.linalg.cholesky_ex(self.curvature_matrix())
             self._factor = None if bool(failed.any()) else factor
         if self._factor is not None:
