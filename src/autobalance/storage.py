@@ -46,8 +46,10 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     ArtifactError
-        If the folder cannot be written (missing, no permission, no space).
+        If it is a folder, or its own cannot be written (missing, no permission, no space).
     """
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder; name a file to write")
     temporary = path.with_name(temporary_name(path.name, os.getpid()))
     try:
         with open(temporary, "wb") as stream:
@@ -103,7 +105,7 @@ def folder_written_at_once(target: Path, marker: str) -> Iterator[Path]:
     """
     missing: list[Path] = []
     try:
-        target = target.resolve()
+        target = Path(os.path.realpath(target))  # resolve() has an error of its own for circles
         _refuse_what_is_not_ours(target, marker)
         missing = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)

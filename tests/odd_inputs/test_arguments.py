@@ -5,6 +5,7 @@ correction.
 """
 
 import contextlib
+import functools
 import io
 import shutil
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from autobalance.cli import main
 from autobalance.errors import DataError
@@ -202,7 +204,7 @@ def check_streams(code, out, err):
         return USED
     assert code == 2, (code, err)
     ours = [line for line in err.splitlines() if line.startswith("autobalance: ")]
-    if "Usage: " in err or "Usage: " in out:
+    if "Usage: " in err + out or err.startswith("Error: "):
         assert not ours
         return "refused by typer"
     assert len(ours) == 1, err
@@ -218,6 +220,9 @@ def test_argument_lists(tried, ready, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "CATALOGUE", stopped)
     monkeypatch.setattr("autobalance.reproduce.everything.CATALOGUE", stopped)
     monkeypatch.setattr("autobalance.jobs._TIMEOUT", "0.05s")
+    monkeypatch.setattr("autobalance.runs.report.render_report", lambda *_: "page")
+    monkeypatch.setattr("autobalance.runs.posthoc.render_posthoc", lambda *_: "page")
+    monkeypatch.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     work = tmp_path / "work"
     shutil.copytree(ready, work, symlinks=True)
@@ -227,8 +232,10 @@ def test_argument_lists(tried, ready, tmp_path, monkeypatch):
     def case(rng):
         arguments = odd_arguments(rng)
         ended = check_streams(*call(arguments))
-        if contents(work) != before:
-            assert ended == USED, (arguments, contents(work) ^ before)
+        new = contents(work) ^ before
+        if new:
+            # of several files to export, those before the one that is refused are whole
+            assert ended == USED or {name.split()[0] for name in new} == {"loss.csv"}, arguments
             monkeypatch.chdir(tmp_path)
             shutil.rmtree(work)
             shutil.copytree(ready, work, symlinks=True)
