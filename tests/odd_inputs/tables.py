@@ -3,6 +3,7 @@
 import io
 import random
 import string
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +192,36 @@ def _npz(rng: random.Random, columns: dict[str, list]) -> bytes:
     stream = io.BytesIO()
     save = rng.choice((np.savez, np.savez_compressed))
     save(stream, allow_pickle=True, **{name.replace("/", ""): array for name, array in arrays.items()})
-    return mutated_bytes(rng, stream.getvalue()) if rng.random() < 0.2 else stream.getvalue()
+    data = stream.getvalue()
+    if rng.random() < 0.15:
+        data = _with_odd_header(rng, data)
+    return mutated_bytes(rng, data) if rng.random() < 0.15 else data
+
+
+def _with_odd_header(rng: random.Random, data: bytes) -> bytes:
+    """An archive with one array whose header says something else, in a whole zip file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w") as new:
+        chosen = rng.choice(old.namelist())
+        for name in old.namelist():
+            content = old.read(name)
+            if name == chosen:
+                header, body = content[:128], content[128:]
+                if rng.random() < 0.5:
+                    content = mutated_bytes(rng, header) + body
+                else:
+                    old_word, new_word = rng.choice(_HEADER_WORDS)
+                    content = header.replace(old_word, new_word) + body
+            new.writestr(name, content)
+    return stream.getvalue()
+
+
+_HEADER_WORDS = (
+    *((b"'shape': (", b"'shape': (9" + b"0" * zeros) for zeros in (1, 6, 12, 30)),
+    *((b"(", b"(-"), (b"False", b"True"), (b"False", b"[]"), (b"}", b""), (b"{", b"{(" * 20)),
+    *((b"'descr': '", b"'descr': '|O"), (b"<f8", b"|O8"), (b"<f8", b"<M8"), (b"<f8", b"<V9")),
+    *((b"NUMPY", b"NUMPI"), (b"\x01\x00", b"\x09\x00"), (b"\x01\x00", b"\x03\x00"), (b",", b"\n")),
+)
 
 
 def odd_file(rng: random.Random, folder: Path) -> Path:

@@ -55,7 +55,7 @@ NAMED = {
     "--kind": ("vector-scaling", "bias", "prior", "scaling", ""),
     "--part": ("train", "test", "all", "validation", "none"),
     "--prior": ("train", "balanced", "yes=0.1,no=0.9", "yes=1", "yes=x,no=1", "yes=-1,no=2", "yes=nan,no=1", "=", ",", "no=0,yes=0", "yes=1,yes=1,no=1"),
-    "--track": ("csv:track", "csv:", "csv:table.csv", "csv:table.csv/x", "tensorboard:", "mlflow:", "mlflow:foo://bar", "wandb:x", "", ":"),
+    "--track": ("csv:", "csv:table.csv", "csv:table.csv/x", "tensorboard:", "mlflow:", "mlflow:foo://bar", "wandb:x", "", ":"),
     "--classes": ("no,yes", "yes", "yes,no", "", ",", "a,b"),
     "--preset": ("paper", "authors-code", "papers", ""),
     "--dataset": ("cifar10-lt", "waterbirds", "mnist", ""),
@@ -128,24 +128,28 @@ def call(arguments):
     return code, out.getvalue(), err.getvalue()
 
 
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory):
-    """A folder with a table, scores, two runs and things that are none."""
-    folder = tmp_path_factory.mktemp("ready")
+def small_frame():
+    """Two classes, two groups and a split."""
     rng = np.random.default_rng(0)
     rare = np.arange(60) % 4 == 0
-    a = rng.normal(size=60) + rare
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "a": a,
+            "a": rng.normal(size=60) + rare,
             "b": rng.choice(["red", "blue"], 60),
             "place": rng.choice(["land", "sea"], 60),
             "part": np.where(np.arange(60) % 5, "train", "test"),
             "y": np.where(rare, "yes", "no"),
         }
     )
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """A folder with a table, scores, two runs and things that are none."""
+    folder = tmp_path_factory.mktemp("ready")
+    frame = small_frame()
     frame.to_csv(folder / "table.csv", index=False)
-    scores = frame[["y", "place"]].assign(**{"probability[no]": 0.5 - a / 20})
+    scores = frame[["y", "place"]].assign(**{"probability[no]": 0.5 - frame.a / 20})
     scores["probability[yes]"] = 1 - scores["probability[no]"]
     scores.to_csv(folder / "scores.csv", index=False)
     (folder / "other.txt").write_text("text")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 import safetensors.numpy
 import torch
 
+from autobalance import AutoBalanceClassifier
 from autobalance.costs import Costs
 from autobalance.counts import Counts
 from autobalance.data.encoder import TableEncoder
@@ -118,6 +120,34 @@ def test_models(tried, saved, tmp_path):
         return USED
 
     tried("models", case)
+
+
+@pytest.mark.timeout(60)
+def test_folders_of_classifiers(tried, tmp_path):
+    y = np.arange(40) % 4 // 3
+    x = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)) + y[:, None], columns=["a", "b"])
+    model = AutoBalanceClassifier(cv=2, verdict=None, max_evaluations=2, random_state=0)
+    model.fit(x, np.where(y, "yes", "no")).save(tmp_path / "saved")
+    document = json.loads((tmp_path / "saved" / JSON_FILE).read_text("utf-8"))
+
+    def case(rng):
+        changed = deepcopy(document)
+        if rng.random() < 0.7:
+            changed["extra"] = json.loads(mutated_json(rng, document["extra"], damage=False))
+            data = json.dumps(changed).encode()
+        else:
+            data = mutated_json(rng, document)
+        (tmp_path / "saved" / JSON_FILE).write_bytes(data)
+        try:
+            found = AutoBalanceClassifier.load(tmp_path / "saved")
+            names = getattr(found, "feature_names_in_", None)
+            features = x.to_numpy() if names is None else x.set_axis(names, axis="columns")
+            assert set(found.predict(features)) <= set(found.classes_)
+        except AutoBalanceError as error:
+            return refusal(error)
+        return USED
+
+    tried("classifiers' folders", case)
 
 
 CORRECTIONS = [

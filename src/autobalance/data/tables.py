@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -35,7 +36,9 @@ _DAMAGE = (
     LookupError,
     OSError,
     RuntimeError,
+    SystemError,  # of NumPy, for text that is none
     TypeError,
+    tokenize.TokenError,  # of NumPy, for an array's header
     ValueError,
     zipfile.BadZipFile,
     zlib.error,
@@ -306,7 +309,9 @@ def _read_npz(
     return Table(str(path), frame, {features: matrix})
 
 
-def _npz_array(path: Path, key: str, array: Shaped[ndarray, "*_"]) -> Shaped[ndarray, "*_"]:
+def _npz_array(path: Path, key: str, array: Any) -> Shaped[ndarray, "*_"]:
+    if not isinstance(array, ndarray):  # NumPy hands out the bytes of what is no array
+        raise DataError(f"{key!r} of {path} is no array; save the file again")
     if array.dtype.kind not in "biufUS":
         raise DataError(
             f"array {key!r} of {path} holds {array.dtype} values; save it as numbers or text"
