@@ -146,7 +146,9 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
     try:
         if not own:  # no memory is taken for sizes that the weights do not bear out
             with torch.device("meta"):
-                outline = with_front(factory, front_of(saved.shape), saved.shape, len(saved.classes))
+                outline = with_front(
+                    factory, front_of(saved.shape), saved.shape, len(saved.classes)
+                )
             outline.load_state_dict(state, assign=True)
         front = front_of(saved.shape)
         module = with_front(factory, front, saved.shape, len(saved.classes))

@@ -30,7 +30,9 @@ def tried(record_property) -> Callable[[str, Callable[[random.Random], str]], No
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A line for each kind, and the sum."""
     reports = terminalreporter.getreports("passed")
-    kinds = [value for report in reports for name, value in report.user_properties if name == _PROPERTY]
+    kinds = [
+        value for report in reports for name, value in report.user_properties if name == _PROPERTY
+    ]
     if not kinds:
         return
     terminalreporter.section("odd inputs")

@@ -93,28 +93,32 @@ def mutated_json(rng: random.Random, document: Any, damage: bool = True) -> byte
 def mutated_bytes(rng: random.Random, data: bytes) -> bytes:
     """The data cut, flipped, doubled, padded, mixed up or in another encoding."""
     at, length = rng.randrange(len(data) + 1), rng.choice((1, 1, 2, 8, 100))
-    match rng.randrange(10):
-        case 0:
-            return data[:at]
-        case 1:
-            return data[at:]
-        case 2:
-            return data[:at] + data[at + length :]
-        case 3:
-            return data[:at] + rng.randbytes(length) + data[at:]
-        case 4 | 5 | 6:
-            flipped = bytearray(data)
-            for _ in range(length if data else 0):
-                flipped[rng.randrange(len(data))] = rng.randrange(256)
-            return bytes(flipped)
-        case 7:
-            return data + data[at : at + length] * rng.choice((1, 3))
-        case 8:
-            return data[:at] + data[at + length :] + data[at : at + length]
-        case _:
-            text = data.decode("utf-8", errors="replace")
-            encoding = rng.choice(("utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252"))
-            return text.encode(encoding, errors="replace")
+    before, middle, after = data[:at], data[at : at + length], data[at + length :]
+    changes = (
+        lambda: before,
+        lambda: middle + after,
+        lambda: before + after,
+        lambda: before + after + middle,
+        lambda: before + rng.randbytes(length) + middle + after,
+        lambda: data + middle * rng.choice((1, 3)),
+        lambda: _flipped(rng, data, length),
+        lambda: _flipped(rng, data, length),
+        lambda: _flipped(rng, data, length),
+        lambda: _encoded(rng, data.decode("utf-8", errors="replace")),
+    )
+    return rng.choice(changes)()
+
+
+def _flipped(rng: random.Random, data: bytes, times: int) -> bytes:
+    flipped = bytearray(data)
+    for _ in range(times if data else 0):
+        flipped[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(flipped)
+
+
+def _encoded(rng: random.Random, text: str) -> bytes:
+    encoding = rng.choice(("utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252"))
+    return text.encode(encoding, errors="replace")
 
 
 def _edited(rng: random.Random, document: Any) -> Any:

@@ -14,12 +14,42 @@ import pyarrow.parquet as pq
 from tests.odd_inputs.kit import mutated_bytes
 
 TARGETS = ("y", "kind")
-_WORDS = ("a", "b", "red", "", " ", "é", "new\nline", 'quo"te', "a,b", "?", "NA", "名", "1", "None", "\x00", "a" * 300)
+_WORDS = (
+    "a",
+    "b",
+    "red",
+    "",
+    " ",
+    "é",
+    "new\nline",
+    'quo"te',
+    "a,b",
+    "?",
+    "NA",
+    "名",
+    "1",
+    "None",
+    "\x00",
+    "a" * 300,
+)
 
 
 def _column(rng: random.Random, n: int, usable: bool = False) -> list:
     """Values of one kind, or of several."""
-    mixed = [None, 1, 2.5, "x", True, float("inf"), -1e308, 10**30, "2020-01-01", "1,5", " 7 ", "nan"]
+    mixed = [
+        None,
+        1,
+        2.5,
+        "x",
+        True,
+        float("inf"),
+        -1e308,
+        10**30,
+        "2020-01-01",
+        "1,5",
+        " 7 ",
+        "nan",
+    ]
     makers = (
         lambda: [rng.gauss(0, 1) for _ in range(n)],
         lambda: [rng.gauss(0, 1) for _ in range(n)],
@@ -63,7 +93,8 @@ def odd_frame(rng: random.Random) -> dict[str, list]:
     """Columns by name, of equal lengths."""
     n = rng.choice((0, 1, 2, 5, *(30, 60) * 10, 120))
     names = rng.sample(
-        ("a", "b", "x y", "é", "Unnamed: 0", "", "1", "a.1", "index", "名"), rng.choice((0, 1, 2, 2, 3))
+        ("a", "b", "x y", "é", "Unnamed: 0", "", "1", "a.1", "index", "名"),
+        rng.choice((0, 1, 2, 2, 3)),
     )
     usable = rng.random() < 0.5
     columns = {name: _column(rng, n, usable) for name in names}
@@ -86,7 +117,9 @@ def _csv(rng: random.Random, columns: dict[str, list]) -> bytes:
     if rng.random() < 0.06:
         names[rng.randrange(len(names))] = rng.choice((*names, "", " ", "a"))
     text = io.StringIO()
-    frame = pd.DataFrame({i: pd.Series(values, dtype=object) for i, values in enumerate(columns.values())})
+    frame = pd.DataFrame(
+        {i: pd.Series(values, dtype=object) for i, values in enumerate(columns.values())}
+    )
     frame.to_csv(
         text,
         sep=rng.choice((",",) * 50 + (";", "\t", "|")),
@@ -139,15 +172,23 @@ def _parquet(rng: random.Random, columns: dict[str, list]) -> bytes:
 
 
 _ARROW = {
-    "vector": lambda rng, n: pa.array([[rng.gauss(0, 1)] * 3 for _ in range(n)], pa.list_(pa.float32())),
-    "uneven": lambda rng, n: pa.array([[1.0] * rng.randrange(3) for _ in range(n)], pa.list_(pa.float64())),
+    "vector": lambda rng, n: pa.array(
+        [[rng.gauss(0, 1)] * 3 for _ in range(n)], pa.list_(pa.float32())
+    ),
+    "uneven": lambda rng, n: pa.array(
+        [[1.0] * rng.randrange(3) for _ in range(n)], pa.list_(pa.float64())
+    ),
     "gaps": lambda rng, n: pa.array([[1.0, None] for _ in range(n)], pa.list_(pa.float64())),
     "nested": lambda rng, n: pa.array([[[1], [2]] for _ in range(n)]),
     "texts": lambda rng, n: pa.array([["a", "b"] for _ in range(n)], pa.list_(pa.string())),
     "fixed": lambda rng, n: pa.array([[1, 2] for _ in range(n)], pa.list_(pa.int8(), 2)),
     "struct": lambda rng, n: pa.array([{"p": i} for i in range(n)], pa.struct([("p", pa.int64())])),
-    "map": lambda rng, n: pa.array([[("k", i)] for i in range(n)], pa.map_(pa.string(), pa.int64())),
-    "time": lambda rng, n: pa.array([rng.choice((0, -(2**40), 2**40)) for _ in range(n)], pa.timestamp("s")),
+    "map": lambda rng, n: pa.array(
+        [[("k", i)] for i in range(n)], pa.map_(pa.string(), pa.int64())
+    ),
+    "time": lambda rng, n: pa.array(
+        [rng.choice((0, -(2**40), 2**40)) for _ in range(n)], pa.timestamp("s")
+    ),
     "date": lambda rng, n: pa.array([rng.randrange(9999) for _ in range(n)], pa.date32()),
     "span": lambda rng, n: pa.array(range(n), pa.duration("ms")),
     "bytes": lambda rng, n: pa.array([b"\xff" for _ in range(n)], pa.binary()),
@@ -162,7 +203,9 @@ _ARROW = {
 def _npz(rng: random.Random, columns: dict[str, list]) -> bytes:
     n = len(columns["y"])
     width = rng.choice((0, *(1, 3) * 6))
-    features = np.array([[rng.gauss(0, 1) for _ in range(width)] for _ in range(n)]).reshape(n, width)
+    features = np.array([[rng.gauss(0, 1) for _ in range(width)] for _ in range(n)]).reshape(
+        n, width
+    )
     odd = (
         lambda: features.astype(np.float16),
         lambda: features > 0,
@@ -191,7 +234,11 @@ def _npz(rng: random.Random, columns: dict[str, list]) -> bytes:
         arrays[name or "empty"] = array if rng.random() < 0.9 else rng.choice(odd)
     stream = io.BytesIO()
     save = rng.choice((np.savez, np.savez_compressed))
-    save(stream, allow_pickle=True, **{name.replace("/", ""): array for name, array in arrays.items()})
+    save(
+        stream,
+        allow_pickle=True,
+        **{name.replace("/", ""): array for name, array in arrays.items()},
+    )
     data = stream.getvalue()
     if rng.random() < 0.15:
         data = _with_odd_header(rng, data)
@@ -227,7 +274,9 @@ _HEADER_WORDS = (
 def odd_file(rng: random.Random, folder: Path) -> Path:
     """A file of a table, at a path of its own kind."""
     columns = odd_frame(rng)
-    suffix, make = rng.choice(((".csv", _csv), (".csv", _csv), (".parquet", _parquet), (".npz", _npz)))
+    suffix, make = rng.choice(
+        ((".csv", _csv), (".csv", _csv), (".parquet", _parquet), (".npz", _npz))
+    )
     path = folder / f"table{suffix}"
     path.write_bytes(make(rng, columns))
     return path

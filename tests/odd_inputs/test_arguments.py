@@ -6,65 +6,229 @@ correction.
 
 import contextlib
 import functools
-import io
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import typer
 
-from autobalance.cli import main
 from autobalance.errors import DataError
 from autobalance.reproduce import catalogue
-from tests.odd_inputs.kit import REFUSED, USED
-
-BEGINS = "the work would begin here; nothing else is wrong"
+from tests.odd_inputs.commands import BEGINS, call, ended_well, small_frame
+from tests.odd_inputs.kit import USED
 
 LINK, LOOP = "nowhere.csv", "loop"
 PATHS = (
-    *("table.csv", "run", "missing.csv", "missing", ".", "..", "", " ", "/", "/dev/null", "run/model.json"),
-    *("table.csv/inside", "run/design.json", "other.txt", "empty.csv", "empty", LINK, LOOP, "~", "-"),
-    *("a" * 300, "a" * 300 + ".csv", "é.csv", "x\udcff.csv", "new/deep/out", "new.html", "new.onnx"),
+    *(
+        "table.csv",
+        "run",
+        "missing.csv",
+        "missing",
+        ".",
+        "..",
+        "",
+        " ",
+        "/",
+        "/dev/null",
+        "run/model.json",
+    ),
+    *(
+        "table.csv/inside",
+        "run/design.json",
+        "other.txt",
+        "empty.csv",
+        "empty",
+        LINK,
+        LOOP,
+        "~",
+        "-",
+    ),
+    *(
+        "a" * 300,
+        "a" * 300 + ".csv",
+        "é.csv",
+        "x\udcff.csv",
+        "new/deep/out",
+        "new.html",
+        "new.onnx",
+    ),
     *("run/new", "run/metrics.json", "scores.csv", "images", "/proc/self/x", "new\nline.csv", "*"),
 )
 NUMBERS = (
-    *("0", "1", "2", "-1", "0.5", "1.5", "1e400", "nan", "inf", "-inf", "", " ", "x", "5" * 30, "²", "５"),
+    *(
+        "0",
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        "1.5",
+        "1e400",
+        "nan",
+        "inf",
+        "-inf",
+        "",
+        " ",
+        "x",
+        "5" * 30,
+        "²",
+        "５",
+    ),
     *("0.2", "1e-9", "None", "true", "3,4", "0x10"),
 )
 WORDS = (
-    *("", " ", "y", "place", "part", "a", "b", "nothing", "Y", "é", "x\udcff", "yes", "no", "a,b", "=", "\n"),
+    *(
+        "",
+        " ",
+        "y",
+        "place",
+        "part",
+        "a",
+        "b",
+        "nothing",
+        "Y",
+        "é",
+        "x\udcff",
+        "yes",
+        "no",
+        "a,b",
+        "=",
+        "\n",
+    ),
     *("none", "auto", "None", "a" * 300, "--", "-x", "[]", "{0}", "%s"),
 )
 OBJECTIVES = (
-    *("error", "balanced", "balance", "Balanced", "worst-group", "equalized-odds", "equal-opportunity"),
-    *("cost", "0.5*error+balanced", "0*error", "error+", "+", "1e999*error", "-1*error", "error-balanced"),
+    *(
+        "error",
+        "balanced",
+        "balance",
+        "Balanced",
+        "worst-group",
+        "equalized-odds",
+        "equal-opportunity",
+    ),
+    *(
+        "cost",
+        "0.5*error+balanced",
+        "0*error",
+        "error+",
+        "+",
+        "1e999*error",
+        "-1*error",
+        "error-balanced",
+    ),
     *("calibration", "error<=0.3", "error <= x", "cost<=1", "nan*error", ""),
 )
 NAMED = {
-    "--parameters": ("weight", "weight,additive", "bias", "", ",", "weight,weight", "ridge", "emphasis", "auto,ridge", "magnitude"),
-    "--dictionary": ("class", "fine", "cluster:3", "cluster:0", "cluster:", "cluster:-1", "rank:1", "rank:x", "log-prior", "cell", "auto", "cluster:9999999999999999999"),
-    "--start": ("auto", "balanced", "la", "nowhere", "run/design.json", "missing.json", ".json", "other.json", "cdt", "run"),
-    "--model": ("mlp", "linear", "resnet20", "MLP", "os:system", "os:", ":x", "no.such:thing", "a b:c", "json:loads", "..:x", "os.path:join", "subprocess"),
+    "--parameters": (
+        "weight",
+        "weight,additive",
+        "bias",
+        "",
+        ",",
+        "weight,weight",
+        "ridge",
+        "emphasis",
+        "auto,ridge",
+        "magnitude",
+    ),
+    "--dictionary": (
+        "class",
+        "fine",
+        "cluster:3",
+        "cluster:0",
+        "cluster:",
+        "cluster:-1",
+        "rank:1",
+        "rank:x",
+        "log-prior",
+        "cell",
+        "auto",
+        "cluster:9999999999999999999",
+    ),
+    "--start": (
+        "auto",
+        "balanced",
+        "la",
+        "nowhere",
+        "run/design.json",
+        "missing.json",
+        ".json",
+        "other.json",
+        "cdt",
+        "run",
+    ),
+    "--model": (
+        "mlp",
+        "linear",
+        "resnet20",
+        "MLP",
+        "os:system",
+        "os:",
+        ":x",
+        "no.such:thing",
+        "a b:c",
+        "json:loads",
+        "..:x",
+        "os.path:join",
+        "subprocess",
+    ),
     "--augmentation": ("none", "ball", "personal", "one", "cluster:2", "balls", ""),
     "--empty-cells": ("error", "drop", "keep", ""),
     "--train-on": ("train", "train+validation", "test", "train+test", ""),
     "--kind": ("vector-scaling", "bias", "prior", "scaling", ""),
     "--part": ("train", "test", "all", "validation", "none"),
-    "--prior": ("train", "balanced", "yes=0.1,no=0.9", "yes=1", "yes=x,no=1", "yes=-1,no=2", "yes=nan,no=1", "=", ",", "no=0,yes=0", "yes=1,yes=1,no=1"),
-    "--track": ("csv:", "csv:table.csv", "csv:table.csv/x", "tensorboard:", "mlflow:", "mlflow:foo://bar", "wandb:x", "", ":"),
+    "--prior": (
+        "train",
+        "balanced",
+        "yes=0.1,no=0.9",
+        "yes=1",
+        "yes=x,no=1",
+        "yes=-1,no=2",
+        "yes=nan,no=1",
+        "=",
+        ",",
+        "no=0,yes=0",
+        "yes=1,yes=1,no=1",
+    ),
+    "--track": (
+        "csv:",
+        "csv:table.csv",
+        "csv:table.csv/x",
+        "tensorboard:",
+        "mlflow:",
+        "mlflow:foo://bar",
+        "wandb:x",
+        "",
+        ":",
+    ),
     "--classes": ("no,yes", "yes", "yes,no", "", ",", "a,b"),
     "--preset": ("paper", "authors-code", "papers", ""),
     "--dataset": ("cifar10-lt", "waterbirds", "mnist", ""),
     "--methods": ("ce", "nothing", "", ","),
     "--device": ("cpu", "cuda", "cuda:99", "tpu", "", "meta"),
-    "--backbone": ("resnet18", "timm:nothing", "timm:", "nothing", "os:getcwd", "x:y", "tests.odd_inputs.kit:refusal", ""),
+    "--backbone": (
+        "resnet18",
+        "timm:nothing",
+        "timm:",
+        "nothing",
+        "os:getcwd",
+        "x:y",
+        "tests.odd_inputs.kit:refusal",
+        "",
+    ),
     "--cluster": ("x", "", "foo://bar", "tcp://"),
     "--objective": OBJECTIVES,
-    "--constraint": ("error<=0.3", "error<=nan", "error", "<=", "error<=-1", "cost<=1", "worst<=0.1"),
+    "--constraint": (
+        "error<=0.3",
+        "error<=nan",
+        "error",
+        "<=",
+        "error<=-1",
+        "cost<=1",
+        "worst<=0.1",
+    ),
     "--jobs": ("0", "1", "-1", "x", "", "1.5"),
 }
 PATH_OPTIONS = ("--out", "--costs", "--weights", "--onnx", "--loss", "--rows", "--data-dir")
@@ -76,7 +240,15 @@ WORD_OPTIONS = (
     *("--target", "--group", "--drop", "--drop-class", "--split-column", "--features"),
     *("--positive-class", "--scores"),
 )
-FLAGS = ("--group-as-feature", "--resume", "--no-augment", "--by-group", "--verbose", "--help", "--version")
+FLAGS = (
+    "--group-as-feature",
+    "--resume",
+    "--no-augment",
+    "--by-group",
+    "--verbose",
+    "--help",
+    "--version",
+)
 UNKNOWN = ("--what", "-z", "--objectiv", "--out=", "--seed=x", "--", "-", "---", "--no-resume")
 FIT = ["fit", "table.csv", "--target", "y", "--verdict", "none", "--cv", "2"]
 VALID = (
@@ -93,15 +265,77 @@ VALID = (
     ["demo"],
 )
 OF_COMMANDS = {
-    "fit": (*WORD_OPTIONS[:-1], *NUMBER_OPTIONS[:-2], "--objective", "--parameters", "--dictionary", "--start", "--constraint", "--model", "--augmentation", "--empty-cells", "--train-on", "--track", "--costs", "--out", "--jobs", "--group-as-feature", "--resume", "--no-augment"),
+    "fit": (
+        *WORD_OPTIONS[:-1],
+        *NUMBER_OPTIONS[:-2],
+        "--objective",
+        "--parameters",
+        "--dictionary",
+        "--start",
+        "--constraint",
+        "--model",
+        "--augmentation",
+        "--empty-cells",
+        "--train-on",
+        "--track",
+        "--costs",
+        "--out",
+        "--jobs",
+        "--group-as-feature",
+        "--resume",
+        "--no-augment",
+    ),
     "predict": ("--out", "--features", "--prior", "--model"),
-    "evaluate": ("--target", "--features", "--drop-class", "--part", "--precision", "--out", "--seed", "--model"),
+    "evaluate": (
+        "--target",
+        "--features",
+        "--drop-class",
+        "--part",
+        "--precision",
+        "--out",
+        "--seed",
+        "--model",
+    ),
     "compare": ("--out",),
     "report": (),
-    "embed": ("--backbone", "--weights", "--target", "--group", "--split-column", "--image-size", "--batch-size", "--device", "--out"),
+    "embed": (
+        "--backbone",
+        "--weights",
+        "--target",
+        "--group",
+        "--split-column",
+        "--image-size",
+        "--batch-size",
+        "--device",
+        "--out",
+    ),
     "export": ("--onnx", "--loss", "--weights", "--rows", "--features", "--prior", "--model"),
-    "posthoc": ("--target", "--group", "--split-column", "--objective", "--kind", "--by-group", "--prior", "--scores", "--classes", "--positive-class", "--out", "--seed"),
-    "reproduce": ("--data-dir", "--dataset", "--methods", "--seeds", "--epochs", "--model", "--preset", "--device", "--jobs", "--out"),
+    "posthoc": (
+        "--target",
+        "--group",
+        "--split-column",
+        "--objective",
+        "--kind",
+        "--by-group",
+        "--prior",
+        "--scores",
+        "--classes",
+        "--positive-class",
+        "--out",
+        "--seed",
+    ),
+    "reproduce": (
+        "--data-dir",
+        "--dataset",
+        "--methods",
+        "--seeds",
+        "--epochs",
+        "--model",
+        "--preset",
+        "--device",
+        "--jobs",
+        "--out",
+    ),
     "demo": ("--out", "--jobs"),
 }
 """What each command takes; now and then it is given what another takes."""
@@ -114,33 +348,6 @@ def refuse(*_, **__):
 def refuse_with_space(bench, space, *_, **__):
     space(bench)
     raise DataError(BEGINS)
-
-
-def call(arguments):
-    """The exit code and both streams of a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(arguments)
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-    return code, out.getvalue(), err.getvalue()
-
-
-def small_frame():
-    """Two classes, two groups and a split."""
-    rng = np.random.default_rng(0)
-    rare = np.arange(60) % 4 == 0
-    return pd.DataFrame(
-        {
-            "a": rng.normal(size=60) + rare,
-            "b": rng.choice(["red", "blue"], 60),
-            "place": rng.choice(["land", "sea"], 60),
-            "part": np.where(np.arange(60) % 5, "train", "test"),
-            "y": np.where(rare, "yes", "no"),
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +390,9 @@ def odd_arguments(rng):
             case 4 if places and not arguments[1].startswith("-"):
                 arguments[1] = rng.choice(PATHS)
             case 5:
-                arguments += option(rng, rng.choice((*NAMED, *PATH_OPTIONS, *NUMBER_OPTIONS, *WORD_OPTIONS)))
+                arguments += option(
+                    rng, rng.choice((*NAMED, *PATH_OPTIONS, *NUMBER_OPTIONS, *WORD_OPTIONS))
+                )
             case _ if arguments and OF_COMMANDS.get(arguments[0]):
                 arguments += option(rng, rng.choice(OF_COMMANDS[arguments[0]]))
     return arguments
@@ -199,21 +408,6 @@ def option(rng, name):
     else:
         odd = NUMBERS if name in NUMBER_OPTIONS else WORDS
     return [name, rng.choice(odd) if rng.random() < 0.9 else rng.choice((*WORDS, *NUMBERS))]
-
-
-def check_streams(code, out, err):
-    """Refused in one line that is ours, or in typer's usage; or done."""
-    assert "Traceback" not in err
-    if code == 0:
-        return USED
-    assert code == 2, (code, err)
-    ours = [line for line in err.splitlines() if line.startswith("autobalance: ")]
-    if "Usage: " in err + out or err.startswith("Error: "):
-        assert not ours
-        return "refused by typer"
-    assert len(ours) == 1, err
-    assert err.endswith(f"{ours[0]}\n")
-    return "stopped where work begins" if BEGINS in ours[0] else REFUSED
 
 
 @pytest.mark.timeout(120)
@@ -235,7 +429,7 @@ def test_argument_lists(tried, ready, tmp_path, monkeypatch):
 
     def case(rng):
         arguments = odd_arguments(rng)
-        ended = check_streams(*call(arguments))
+        ended = ended_well(*call(arguments))
         new = contents(work) ^ before
         if new:
             # of several files to export, those before the one that is refused are whole

@@ -30,7 +30,9 @@ def design(counts, **changes):
 
 VALID = [
     design(Counts(np.array([[90.0], [10.0]]), ("no", "yes"))),
-    design(Counts(np.array([[9.0, 4.0], [1.0, 0.0], [2.0, 2.0]]), (0, 1, 2), (("f", 1), ("m", None)))),
+    design(
+        Counts(np.array([[9.0, 4.0], [1.0, 0.0], [2.0, 2.0]]), (0, 1, 2), (("f", 1), ("m", None)))
+    ),
     design(Counts(np.array([[5.0, 3.0], [4.0, 6.0]]), (False, True), ("a", "b"), True), ridge=None),
     design(Counts(np.array([[5.0], [3.0]]), (1.5, None)), policy=Policy.uniform(2, 1)),
 ]

@@ -16,17 +16,43 @@ from tests.odd_inputs.kit import USED, refusal
 COUNTS = Counts(np.array([[9.0, 4.0], [1.0, 0.0], [3.0, 3.0]]), ("a", "b,c", None), ("f", "m"))
 PIECES = (
     *(*OBJECTIVES, "cost", "+", "*", "-", "<=", "<", "=", ",", ":", "(", ")", " ", "\n", "\x00"),
-    *("0", "0.5", "1e", "1e999", "1e-999", ".5", "5.", "nan", "inf", "0x1", "١", "9" * 400, "error<=0.3"),
+    *(
+        "0",
+        "0.5",
+        "1e",
+        "1e999",
+        "1e-999",
+        ".5",
+        "5.",
+        "nan",
+        "inf",
+        "0x1",
+        "١",
+        "9" * 400,
+        "error<=0.3",
+    ),
     *("a", "b,c", "missing", "train", "balanced", "a=1", "b,c=0.5", "missing=0", "é", "\ud800"),
     *("class", "cell", "cluster", "rank", "log-prior", "one", "cluster:2", "rank:3", "auto"),
-    *("mlp", "linear", "os:system", "json:loads", "..a:b", "a.:b", "math:pi", "csv:", "tensorboard:"),
+    *(
+        "mlp",
+        "linear",
+        "os:system",
+        "json:loads",
+        "..a:b",
+        "a.:b",
+        "math:pi",
+        "csv:",
+        "tensorboard:",
+    ),
 )
 
 
 def text(rng):
     """Words of the language in any order, sometimes only letters away from right."""
     if rng.random() < 0.3:
-        made = "+".join(f"{rng.choice((0.5, 1, 2e-3))}*{name}" for name in rng.sample(OBJECTIVES, 2))
+        made = "+".join(
+            f"{rng.choice((0.5, 1, 2e-3))}*{name}" for name in rng.sample(OBJECTIVES, 2)
+        )
         made += rng.choice(("", "<=0.2", "<= 1"))
     elif rng.random() < 0.1:
         made = ",".join(f"{name}={rng.randrange(3)}" for name in ("a", "b,c", "missing"))
@@ -72,7 +98,15 @@ def read_tracker(said):
     raise AssertionError(said)
 
 
-READERS = (read_objective, read_objective, read_constraint, read_dictionary, read_prior, read_model, read_tracker)
+READERS = (
+    read_objective,
+    read_objective,
+    read_constraint,
+    read_dictionary,
+    read_prior,
+    read_model,
+    read_tracker,
+)
 
 
 @pytest.mark.timeout(60)

@@ -11,7 +11,7 @@ from scipy import sparse
 from autobalance import AutoBalanceClassifier
 from autobalance.errors import AutoBalanceError
 from autobalance.losses import ParametricCrossEntropy
-from tests.odd_inputs.kit import REFUSED, USED, refusal
+from tests.odd_inputs.kit import USED, refusal
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -69,22 +69,109 @@ ODD_Y = (
     7,
 )
 ODD_WEIGHTS = (
-    *(0 * X[:, 0], -np.ones(N), np.ones(5), np.ones((N, 1)), np.where(Y, np.nan, 1), np.full(N, np.inf)),
-    *(np.full(N, 1e308), np.full(N, 1e-308), np.full(N, 1e-90), np.full(N, 1e90), 1.0 - Y, ["1"] * N, ["a"] * N, "balanced", 2.0, np.eye(N)[0]),
+    *(
+        0 * X[:, 0],
+        -np.ones(N),
+        np.ones(5),
+        np.ones((N, 1)),
+        np.where(Y, np.nan, 1),
+        np.full(N, np.inf),
+    ),
+    *(
+        np.full(N, 1e308),
+        np.full(N, 1e-308),
+        np.full(N, 1e-90),
+        np.full(N, 1e90),
+        1.0 - Y,
+        ["1"] * N,
+        ["a"] * N,
+        "balanced",
+        2.0,
+        np.eye(N)[0],
+    ),
 )
 ODD_GROUPS = (
-    *(PLACE, PLACE[:5], PLACE[:, None], np.stack([PLACE, PLACE], 1), [None] * N, np.arange(N), X[:, 0]),
-    *([float("inf")] * N, [["a"]] * N, [{"a": 1}] * N, [[1], [2, 3]] * (N // 2), "land", 3, PLACE == "sea"),
-    *(pd.DataFrame({"p": PLACE, "q": Y}), [float("nan"), "x"] * (N // 2), [b"\xff"] * N, np.ones((N, 0))),
+    *(
+        PLACE,
+        PLACE[:5],
+        PLACE[:, None],
+        np.stack([PLACE, PLACE], 1),
+        [None] * N,
+        np.arange(N),
+        X[:, 0],
+    ),
+    *(
+        [float("inf")] * N,
+        [["a"]] * N,
+        [{"a": 1}] * N,
+        [[1], [2, 3]] * (N // 2),
+        "land",
+        3,
+        PLACE == "sea",
+    ),
+    *(
+        pd.DataFrame({"p": PLACE, "q": Y}),
+        [float("nan"), "x"] * (N // 2),
+        [b"\xff"] * N,
+        np.ones((N, 0)),
+    ),
 )
 ODD_SETTINGS = {
-    "objective": ("worst-class", "group-balanced", "equalized-odds", "nothing", "", "cost", None, 3, "error+error"),
-    "parameters": (("weight",), (), ("weight", "weight"), "weight", "nothing", 3, None, ("ridge",), ("multiplicative",), ("magnitude",)),
-    "dictionary": ("class", "cell", "nothing", "cluster:0", "cluster:99", {"weight": "class"}, {"x": "class"}, 3, None, {}),
+    "objective": (
+        "worst-class",
+        "group-balanced",
+        "equalized-odds",
+        "nothing",
+        "",
+        "cost",
+        None,
+        3,
+        "error+error",
+    ),
+    "parameters": (
+        ("weight",),
+        (),
+        ("weight", "weight"),
+        "weight",
+        "nothing",
+        3,
+        None,
+        ("ridge",),
+        ("multiplicative",),
+        ("magnitude",),
+    ),
+    "dictionary": (
+        "class",
+        "cell",
+        "nothing",
+        "cluster:0",
+        "cluster:99",
+        {"weight": "class"},
+        {"x": "class"},
+        3,
+        None,
+        {},
+    ),
     "start": ("balanced", "nothing", "la", None, 3, "run.json"),
     "parametrisation": ("sigmoid", "log", None),
     "ridge": (0, -1, np.nan, np.inf, 1e300, None, "x", 1e-300),
-    "cv": (3, 0.3, 0, 1, -2, 10**9, 1.5, np.nan, "5", None, [], [(np.arange(20), np.arange(20, N))], [(np.arange(N), [])], [(0, 1)], [([0], [99])]),
+    "cv": (
+        3,
+        0.3,
+        0,
+        1,
+        -2,
+        10**9,
+        1.5,
+        np.nan,
+        "5",
+        None,
+        [],
+        [(np.arange(20), np.arange(20, N))],
+        [(np.arange(N), [])],
+        [(0, 1)],
+        [([0], [99])],
+    ),
     "shrinkage": (0, -1, np.nan, "x", 1e300),
     "required_gain": (None, -1, np.nan, np.inf, "x"),
     "constraints": (("error<=0.5",), "error<=0.5", ("error",), ("cost<=1",), (3,), 5),
@@ -92,7 +179,15 @@ ODD_SETTINGS = {
     "sharpness": (60, 0, -1, np.nan, "x", 1e300),
     "augmentation": ("balls", 3),
     "positive_class": (0, "yes", None, 99, [1]),
-    "costs": ([[0, 1], [2, 0]], [[0, 1]], [[0, -1], [1, 0]], "x", np.full((2, 2), np.nan), [[0, 0], [0, 0]], pd.DataFrame([[0]])),
+    "costs": (
+        [[0, 1], [2, 0]],
+        [[0, 1]],
+        [[0, -1], [1, 0]],
+        "x",
+        np.full((2, 2), np.nan),
+        [[0, 0], [0, 0]],
+        pd.DataFrame([[0]]),
+    ),
     "empty_cells": ("drop", "keep", None),
     "max_evaluations": (0, 1, -1, 1.5, "x", None),
     "tolerance": (0, -1, np.nan, "x", 1e300),
@@ -130,7 +225,8 @@ def test_classifiers(tried):
                 return refusal(error)
             except (TypeError, ValueError) as error:
                 # scikit-learn's own checks of X, y and weights speak for themselves
-                assert refused_by_sklearn(error), error
+                if not refused_by_sklearn(error):
+                    raise
                 return "refused by scikit-learn"
         assert np.isfinite(model.coef_).all()
         assert np.isfinite(model.intercept_).all()
@@ -151,25 +247,86 @@ def refused_by_sklearn(error):
 
 VALUES = ([1.0, 2.0, 3.0], [[1.0, 2.0]] * 3, np.ones((3, 2)), torch.ones(3), None)
 ODD_VALUES = (
-    *([], [[]], [0.0, 1.0, 1.0], [-1.0, 1.0, 1.0], [np.nan] * 3, [np.inf] * 3, [1e300] * 3, [1e-300] * 3),
-    *(np.ones((2, 3)), np.ones((3, 2, 1)), 1.0, np.ones(2), torch.ones(3, dtype=torch.int64), ["a"] * 3),
+    *(
+        [],
+        [[]],
+        [0.0, 1.0, 1.0],
+        [-1.0, 1.0, 1.0],
+        [np.nan] * 3,
+        [np.inf] * 3,
+        [1e300] * 3,
+        [1e-300] * 3,
+    ),
+    *(
+        np.ones((2, 3)),
+        np.ones((3, 2, 1)),
+        1.0,
+        np.ones(2),
+        torch.ones(3, dtype=torch.int64),
+        ["a"] * 3,
+    ),
     *("abc", [[1.0], [1.0, 2.0], [3.0]], {}, [None] * 3),
 )
 LOGITS = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 ODD_LOGITS = (
-    *(LOGITS[:0], LOGITS[:, :2], LOGITS[0], LOGITS.half(), LOGITS.long(), LOGITS.bool(), LOGITS[:, :, None]),
-    *(LOGITS * 1e30, torch.full((4, 3), -torch.inf), LOGITS.double(), LOGITS + 1j, torch.tensor(1.0)),
+    *(
+        LOGITS[:0],
+        LOGITS[:, :2],
+        LOGITS[0],
+        LOGITS.half(),
+        LOGITS.long(),
+        LOGITS.bool(),
+        LOGITS[:, :, None],
+    ),
+    *(
+        LOGITS * 1e30,
+        torch.full((4, 3), -torch.inf),
+        LOGITS.double(),
+        LOGITS + 1j,
+        torch.tensor(1.0),
+    ),
 )
 TARGET = torch.tensor([0, 1, 2, 0])
 ODD_TARGETS = (
-    *(TARGET[:3], TARGET + 1, TARGET - 2, TARGET.float(), TARGET.bool(), TARGET[:, None], TARGET.int()),
-    *(torch.full((4,), -100), LOGITS.softmax(1), LOGITS.softmax(1)[:, :2], TARGET.to(torch.uint8), TARGET + 0j),
+    *(
+        TARGET[:3],
+        TARGET + 1,
+        TARGET - 2,
+        TARGET.float(),
+        TARGET.bool(),
+        TARGET[:, None],
+        TARGET.int(),
+    ),
+    *(
+        torch.full((4,), -100),
+        LOGITS.softmax(1),
+        LOGITS.softmax(1)[:, :2],
+        TARGET.to(torch.uint8),
+        TARGET + 0j,
+    ),
     *(torch.tensor(0), TARGET * 2**40),
 )
 GROUP = torch.tensor([0, 1, 1, 0])
-ODD_GROUP_CODES = (None, GROUP, GROUP + 1, GROUP - 1, GROUP.float(), GROUP[:2], GROUP[:, None], GROUP.bool())
+ODD_GROUP_CODES = (
+    None,
+    GROUP,
+    GROUP + 1,
+    GROUP - 1,
+    GROUP.float(),
+    GROUP[:2],
+    GROUP[:, None],
+    GROUP.bool(),
+)
 ODD_SAMPLE_WEIGHTS = (
-    *(None, torch.ones(4), torch.ones(3), torch.ones(4, 3), torch.zeros(4), torch.ones(4).long(), torch.ones(4).half()),
+    *(
+        None,
+        torch.ones(4),
+        torch.ones(3),
+        torch.ones(4, 3),
+        torch.zeros(4),
+        torch.ones(4).long(),
+        torch.ones(4).half(),
+    ),
 )
 ODD_OPTIONS = {
     "n_classes": (3, 2, 0, -1),
@@ -199,8 +356,7 @@ def test_batches_of_a_loss(tried):
                 either((None,), ODD_SAMPLE_WEIGHTS),
             )
         except AutoBalanceError as error:
-            assert refusal(error) == REFUSED
-            return REFUSED
+            return refusal(error)
         assert not value.isnan().any()
         return USED
 

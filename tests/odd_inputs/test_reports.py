@@ -10,11 +10,11 @@ from autobalance.report import picture
 from autobalance.runs.columns import Columns
 from autobalance.runs.compare import read_runs, write_comparison
 from autobalance.runs.fit import fit_rows
-from autobalance.runs.request import FitRequest
 from autobalance.runs.report import remake_report
+from autobalance.runs.request import FitRequest
 from autobalance.runs.watch import Watch
+from tests.odd_inputs.commands import small_frame
 from tests.odd_inputs.kit import USED, mutated_bytes, mutated_json, refusal
-from tests.odd_inputs.test_arguments import small_frame
 
 FILES = ("metrics.json", "metrics.json", "metrics.json", "history.csv", "design.json")
 
@@ -41,7 +41,9 @@ def test_reports(tried, tmp_path, monkeypatch):
         try:
             remake_report(tmp_path / "run")
             if rng.random() < 0.2:
-                write_comparison(read_runs([tmp_path / "run", tmp_path / "other"]), tmp_path / "c.html")
+                write_comparison(
+                    read_runs([tmp_path / "run", tmp_path / "other"]), tmp_path / "c.html"
+                )
         except AutoBalanceError as error:
             return refusal(error)
         finally:

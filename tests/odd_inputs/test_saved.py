@@ -191,7 +191,9 @@ def test_corrections(tried, tmp_path):
 
 def table_of_costs(rng: random.Random) -> bytes:
     """A square of costs, some of whose cells are odd."""
-    names = rng.sample(("no", "yes", "maybe", "1", "", "é", "a,b", "new\nline", "no ", "missing"), 3)
+    names = rng.sample(
+        ("no", "yes", "maybe", "1", "", "é", "a,b", "new\nline", "no ", "missing"), 3
+    )
     cells = [["", *names]] + [
         [name, *(str(rng.choice((0, 1, 2.5, 1e9))) for _ in names)] for name in names
     ]

@@ -133,7 +133,7 @@ def as_numbers(column: pd.Series[Any]) -> Float[ndarray, "N"]:
     broken = column[numbers.isna() & column.notna()]
     if len(broken):
         raise DataError(
-            f"column {str(column.name)!r} held numbers in training but holds text such as "
+            f"column {str(column.name)!r} must hold numbers but holds text such as "
             f"{str(broken.iloc[0])!r} in {amount(len(broken), 'row')}; correct them or leave them "
             "empty"
         )

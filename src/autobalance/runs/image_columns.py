@@ -15,7 +15,7 @@ from autobalance.data.images.image_set import ImageSet
 from autobalance.data.images.optional import need
 from autobalance.data.images.parquet import has_image_column, shards
 from autobalance.data.images.read import read_images
-from autobalance.errors import ArtifactError, DataError
+from autobalance.errors import ArtifactError
 from autobalance.runs.columns import refuse_two_roles, text, text_or_none
 from autobalance.runs.rows import IMAGE, Rows
 from autobalance.storage import DAMAGED
