@@ -195,13 +195,13 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
     # What scikit-learn checks the kind of; the rest is checked by those who use it.
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "objective": [str],
-        "parameters": [str, list, tuple],
+        "parameters": [str, "array-like"],
         "dictionary": [str, dict],
         "start": [str, LossDesign],
         "ridge": [Real],
         "shrinkage": [Real],
         "required_gain": [Real, None],
-        "constraints": [str, list, tuple],
+        "constraints": [str, "array-like"],
         "sharpness": [Real, None],
         "max_evaluations": [Real],
         "tolerance": [Real, None],

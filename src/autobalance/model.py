@@ -202,7 +202,9 @@ class LinearModel(Model):
         intercept = saved.tensors.get("intercept", nothing)
         shape = (len(saved.classes), *saved.shape)
         fitting = coef.shape == shape and intercept.shape == shape[:1]
-        if not (fitting and np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        numbers = coef.dtype.kind == intercept.dtype.kind == "f"
+        finite = numbers and np.isfinite(coef).all() and np.isfinite(intercept).all()
+        if not (fitting and finite):
             raise ArtifactError(misfit(folder))
         model = cls(saved.classes, coef, intercept, saved.temperature, saved.calibration)
         return model, saved.extra

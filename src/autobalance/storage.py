@@ -46,10 +46,10 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     ArtifactError
-        If it is a folder, or its own cannot be written (missing, no permission, no space).
+        If it is a folder, or that it lies in cannot be written (missing, no permission, no space).
     """
-    if path.is_dir():
-        raise ArtifactError(f"{path} is a folder; name a file to write")
+    if not path.name:  # of "" and "."
+        raise ArtifactError(f"cannot write {path} (it is a folder); name a file to write")
     temporary = path.with_name(temporary_name(path.name, os.getpid()))
     try:
         with open(temporary, "wb") as stream:

@@ -392,3 +392,10 @@ def test_encoding_takes_memory_for_a_few_columns_beside_its_result():
     assert to_transform < 1.75 * features.nbytes
     filled = np.where(np.isnan(values), np.float32(encoder.numeric.medians), values)
     np.testing.assert_array_equal(features[:, :150], filled)
+
+
+def test_numbers_too_large_for_a_median_are_named():
+    with pytest.raises(
+        DataError, match=r"feature 'b' of people\.csv are too large to have a median"
+    ):
+        TableEncoder.fit(table(a=[1.0, 2.0], b=[1.5e308, 1.7e308]))

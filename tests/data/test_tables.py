@@ -326,3 +326,9 @@ def test_archives_with_something_else_inside(tmp_path, content):
         archive.writestr("y.npy", content)
     with pytest.raises(DataError, match=r"t\.npz"):
         read_table(tmp_path / "t.npz", features="features", required=["y"])
+
+
+def test_archives_of_text_that_is_none(tmp_path):
+    np.savez(tmp_path / "t.npz", features=np.ones((2, 2)), y=np.array(["a", "\udcfb"]))
+    with pytest.raises(DataError, match="cannot read"):
+        read_table(tmp_path / "t.npz", features="features", required=["y"])

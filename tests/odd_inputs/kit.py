@@ -33,7 +33,7 @@ PROMISED = {
 
 REFUSED, USED = "refused", "used"
 _MOST_MEMORY = 400 * 2**10  # KiB that a kind may add to the peak of the process
-_LONGEST_SENTENCE = 4000
+_LONGEST_SENTENCE = 12_000  # it may hold a name as long as it was given
 
 
 def try_all(kind: str, case: Callable[[random.Random], str]) -> Counter[str]:

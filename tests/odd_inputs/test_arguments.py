@@ -410,6 +410,7 @@ def option(rng, name):
     return [name, rng.choice(odd) if rng.random() < 0.9 else rng.choice((*WORDS, *NUMBERS))]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_argument_lists(tried, ready, tmp_path, monkeypatch):
     monkeypatch.setattr("autobalance.contest.recommend.train_all", refuse_with_space)

@@ -199,6 +199,7 @@ ODD_SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_classifiers(tried):
     def case(rng):

@@ -25,6 +25,7 @@ def roles(rng, features):
     return Columns("y", groups, split, drop, bool(groups) and rng.random() < 0.1, features)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_tables(tried, tmp_path):
     def case(rng):

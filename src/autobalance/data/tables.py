@@ -34,7 +34,9 @@ _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _DAMAGE = (
     EOFError,
     LookupError,
+    MemoryError,  # for sizes that only a damaged header names
     OSError,
+    OverflowError,
     RuntimeError,
     SystemError,  # of NumPy, for text that is none
     TypeError,
@@ -316,6 +318,8 @@ def _npz_array(path: Path, key: str, array: Any) -> Shaped[ndarray, "*_"]:
         raise DataError(
             f"array {key!r} of {path} holds {array.dtype} values; save it as numbers or text"
         )
+    if array.dtype.kind == "U":
+        np.char.encode(array, "utf-8")  # or damaged text would show only when it is looked at
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
