@@ -533,3 +533,43 @@ class TestCosts:
             random_state=0,
         ).fit(*draw_costly(300))
         assert model.design_.metadata["objective"] == "cost"
+
+
+@pytest.mark.usefixtures("plain_calls")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("objective", 3), ("parameters", 3), ("dictionary", None), ("start", 3), ("ridge", "x")),
+        *(("shrinkage", "x"), ("constraints", 5), ("max_evaluations", None), ("tolerance", "x")),
+    ],
+)
+def test_settings_of_another_kind_are_refused(name, value):
+    X, y = make_classification(60, random_state=0)
+    with pytest.raises(DataError, match=f"The '{name}' parameter of AutoBalanceClassifier must be"):
+        AutoBalanceClassifier(**{name: value}).fit(X, y)
+
+
+@pytest.mark.parametrize("weight", [1e-200, 1e200])
+def test_weights_whose_squares_are_no_numbers_are_refused(weight):
+    X, y = make_classification(60, random_state=0)
+    with pytest.raises(DataError, match="the largest sample weight is"):
+        AutoBalanceClassifier().fit(X, y, sample_weight=np.full(60, weight))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("class_dtype", "<U1"), ("class_dtype", "|V9"), ("class_dtype", [])),
+        *(("feature_names", ["a"]), ("feature_names", 7), ("feature_names", [["a"], ["b"]])),
+    ],
+)
+def test_a_saved_classifier_whose_labels_or_names_do_not_fit(tmp_path, key, value):
+    X, y = make_classification(60, 2, n_informative=2, n_redundant=0, random_state=0)
+    model = Designed(cv=2, max_evaluations=2).fit(X, np.where(y, "yes", "no"))
+    model.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "model.json"
+    document = json.loads(path.read_text("utf-8"))
+    document["extra"][key] = value
+    path.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(ArtifactError, match="holds no AutoBalanceClassifier"):
+        AutoBalanceClassifier.load(tmp_path / "saved")

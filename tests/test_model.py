@@ -99,8 +99,8 @@ labels = (
 
 
 @given(
-    st.lists(labels, min_size=1, max_size=4),
-    st.integers(0, 3),
+    st.lists(labels, min_size=2, max_size=4, unique=True),
+    st.integers(1, 3),
     st.data(),
     st.floats(1e-300, 1e300),
 )
@@ -227,3 +227,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_a_label_that_no_file_can_hold_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="labels"):
         LinearModel(("\ud800",), MODEL.coef[:1], MODEL.intercept[:1]).write(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("features", value) for value in (0, -1, 10**40, 1e400, "x")),
+        *(("classes", value) for value in ([], ["a"], ["a", 1, True], "[" * 900 + "]" * 900)),
+        ("temperature", 10**400),
+    ],
+)
+def test_sizes_and_numbers_that_cannot_be(tmp_path, key, value):
+    MODEL.write(tmp_path, {})
+    document = json.loads((tmp_path / JSON_FILE).read_text("utf-8"))
+    text = json.dumps(document | {key: value}).replace("Infinity", "1e400")
+    if isinstance(value, str) and value.startswith("["):
+        text = text.replace(f'"{value}"', value)
+    (tmp_path / JSON_FILE).write_text(text, "utf-8")
+    with pytest.raises(ArtifactError, match="is damaged") as error:
+        LinearModel.read(tmp_path)
+    assert_one_sentence(error)

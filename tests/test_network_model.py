@@ -160,3 +160,12 @@ def test_files_that_do_not_fit_each_other_are_refused(tmp_path, changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ArtifactError, match="does not fit"):
         read_model(tmp_path)
+
+
+def test_no_memory_is_taken_for_sizes_that_the_weights_do_not_bear_out(tmp_path):
+    a_model().write(tmp_path, {})
+    document = json.loads((tmp_path / JSON_FILE).read_text("utf-8"))
+    for width in (5, 2**30):  # a terabyte of weights
+        (tmp_path / JSON_FILE).write_text(json.dumps(document | {"features": width}), "utf-8")
+        with pytest.raises(ArtifactError, match="does not fit"):
+            read_model(tmp_path)

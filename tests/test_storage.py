@@ -262,3 +262,21 @@ def test_json_documents():
 def test_damaged_documents(text, message):
     with pytest.raises(DesignError, match=message):
         read_json(text, "x.json", "autobalance-x", 2, DesignError)
+
+
+def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(""), Path("."), tmp_path):
+        with pytest.raises(ArtifactError, match="cannot write"):
+            write_text_atomically(path, "text")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_that_leads_in_a_circle_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with (
+        pytest.raises(ArtifactError, match="cannot write"),
+        folder_written_at_once(tmp_path / "loop", MARKER) as folder,
+    ):
+        (folder / MARKER).write_text("{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +62,7 @@ def export(
     files = [file for file in (loss, weights, onnx) if file is not None]
     if not files:
         raise DataError("nothing is asked for; name a file with --onnx, --loss or --weights")
-    if len({file.resolve() for file in files}) < len(files):
+    if len({os.path.realpath(file) for file in files}) < len(files):
         raise DataError("one file is named twice; name a file of its own for each of them")
     for file in files:
         if rows is not None:

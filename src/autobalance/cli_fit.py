@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -327,7 +328,7 @@ def _fit_into(
     if not current_ranks().first:
         return fit_rows(handed_over.pop(), request, watch, interrupted)
     with kept as beside:
-        trackers = [open_tracker(text, str(folder.resolve()), resume) for text in track]
+        trackers = [open_tracker(text, os.path.realpath(folder), resume) for text in track]
         with Course(trackers, beside and beside / COURSE) as course:
             with folder_written_at_once(folder, marker=METRICS_FILE) as fresh:
                 run = fit_rows(handed_over.pop(), request, watch, beside, course)
@@ -370,7 +371,7 @@ def _refuse_given(options: Mapping[str, object], why: str) -> None:
 
 def _stem(data: Path) -> str:
     """A file's name without its suffix, or a folder's name."""
-    name = data.resolve().name
+    name = os.path.basename(os.path.realpath(data))
     return name if data.is_dir() else name.removesuffix(".gz").rpartition(".")[0]
 
 

@@ -21,7 +21,7 @@ from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.errors import AutoBalanceError, DesignError
 from autobalance.labels import Label, label_from_json, label_to_json
-from autobalance.storage import read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, write_text_atomically
 
 FORMAT = "autobalance-design"
 VERSION = 2
@@ -161,7 +161,7 @@ class LossDesign:
             raise DesignError(
                 f"{source} is damaged (it has no {error!s}); restore it or run the search again"
             ) from error
-        except (AutoBalanceError, TypeError, ValueError, OverflowError) as error:
+        except (AutoBalanceError, *DAMAGED) as error:
             raise DesignError(
                 f"{source} is damaged ({error!s}); restore it or run the search again"
             ) from error

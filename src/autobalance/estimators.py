@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -33,11 +35,12 @@ from autobalance.search.constraints import Constraint
 from autobalance.search.result import SearchResult
 from autobalance.search.settings import AUTO, SearchSettings
 from autobalance.sensitive import encode_sensitive
-from autobalance.storage import folder_written_at_once
+from autobalance.storage import DAMAGED, folder_written_at_once
 from autobalance.training.plan import SearchPlan
 from autobalance.training.settings import TrainingSettings
 
 DESIGN_FILE = "design.json"
+_LARGEST_WEIGHT = 1e100  # squares of such weights, and their inverses, are still numbers
 
 
 class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
@@ -190,6 +193,20 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
 
     # Groups reach `fit` inside meta-estimators without a further word.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+    # What scikit-learn checks the kind of; the rest is checked by those who use it.
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "objective": [str],
+        "parameters": [str, "array-like"],
+        "dictionary": [str, dict],
+        "start": [str, LossDesign],
+        "ridge": [Real],
+        "shrinkage": [Real],
+        "required_gain": [Real, None],
+        "constraints": [str, "array-like"],
+        "sharpness": [Real, None],
+        "max_evaluations": [Real],
+        "tolerance": [Real, None],
+    }
 
     def __init__(
         self,
@@ -284,6 +301,10 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         DataError, ObjectiveError, DesignError
             If the data, the objective or the start do not go together; the message says how.
         """
+        try:
+            self._validate_params()
+        except InvalidParameterError as error:
+            raise DataError(" ".join(str(error).split())) from error
         _refuse_several_labels(y)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
@@ -293,6 +314,11 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
         used = weight > 0
         if not used.any():
             raise DataError("all sample weights are 0; nothing is left to train on")
+        if not 1 / _LARGEST_WEIGHT < weight.max() < _LARGEST_WEIGHT:
+            raise DataError(
+                f"the largest sample weight is {weight.max():g}; scale them so that 1 stands for "
+                "an example"
+            )
         self.classes_ = np.unique(y[used])
         if len(self.classes_) < 2:
             raise DataError(
@@ -428,8 +454,12 @@ class AutoBalanceClassifier(FittedModel, ClassifierMixin, BaseEstimator):
             known = set(cls().get_params(deep=False))
             if extra["estimator"] != cls.__name__ or not set(parameters) <= known:
                 raise ValueError("it belongs to another estimator")
+            if tuple(map(as_label, classes)) != model.classes:
+                raise ValueError(f"its classes are not {classes.dtype}")
+            if names is not None and [type(name) for name in names] != [str] * model.shape[0]:
+                raise ValueError("it has not one name for each feature")
             estimator = cls(**parameters)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"{folder} holds no {cls.__name__} ({error}); check the folder"
             ) from error
@@ -452,7 +482,7 @@ def _seed(random_state: Any) -> int | None:
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     """A single text counts as a sequence of one."""
-    return (value,) if isinstance(value, str) else tuple(value)
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
 
 
 def _refuse_several_labels(y: Any) -> None:

@@ -22,7 +22,7 @@ from scipy.special import softmax
 from autobalance.calibration import Calibration
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_to_json
-from autobalance.storage import read_json, write_bytes_atomically, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, write_bytes_atomically, write_text_atomically
 
 FORMAT = "autobalance-model"
 VERSION = 3
@@ -30,6 +30,7 @@ VERSION = 3
 version 2, which older releases read too; 3 is a network on images."""
 JSON_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
+_MOST = 2**31  # features or pixels: more is damage
 
 Tensors = dict[str, ndarray]
 _ROWS = 4096  # converted to float64 at a time
@@ -201,7 +202,9 @@ class LinearModel(Model):
         intercept = saved.tensors.get("intercept", nothing)
         shape = (len(saved.classes), *saved.shape)
         fitting = coef.shape == shape and intercept.shape == shape[:1]
-        if not (fitting and np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        numbers = coef.dtype.kind == intercept.dtype.kind == "f"
+        finite = numbers and np.isfinite(coef).all() and np.isfinite(intercept).all()
+        if not (fitting and finite):
             raise ArtifactError(misfit(folder))
         model = cls(saved.classes, coef, intercept, saved.temperature, saved.calibration)
         return model, saved.extra
@@ -240,6 +243,8 @@ class SavedParts:
             raise ArtifactError(f"{weights} is missing or damaged ({error}); restore it") from error
         try:
             classes = tuple(label_from_json(value) for value in document["classes"])
+            if len(set(classes)) < max(2, len(classes)):
+                raise ValueError("there are not two classes or more, all different")
             temperature = float(document["temperature"])
             # Earlier models have none.
             state = document.get("calibration")
@@ -252,7 +257,7 @@ class SavedParts:
                 document,
                 tensors,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(f"{path} is damaged ({error!r}); restore it") from error
         if not 0 < temperature < np.inf:
             raise ArtifactError(misfit(folder))
@@ -262,11 +267,13 @@ class SavedParts:
 def _shape(document: Mapping[str, Any]) -> tuple[int, ...]:
     """Shape of one example: features by their number, images by channels, height and width."""
     if "shape" not in document:
-        return (int(document["features"]),)
-    channels, height, width = (int(size) for size in document["shape"])
-    if min(channels, height, width) < 1:
-        raise ValueError("an image without pixels")
-    return channels, height, width
+        shape: tuple[int, ...] = (int(document["features"]),)
+    else:
+        channels, height, width = (int(size) for size in document["shape"])
+        shape = channels, height, width
+    if not all(1 <= size < _MOST for size in shape):
+        raise ValueError(f"no example has the shape {shape}")
+    return shape
 
 
 def misfit(folder: str | Path) -> str:

@@ -141,10 +141,16 @@ def read_model(folder: str | Path, factory: Factory | None = None) -> tuple[Mode
         if key.startswith(_PREFIX)
     }
     bias = saved.tensors.get(_BIAS, np.empty(0))
-    front = front_of(saved.shape)
     own = factory not in BUILT_IN.values()
     named = factory is not BUILT_IN.get(name)
     try:
+        if not own:  # no memory is taken for sizes that the weights do not bear out
+            with torch.device("meta"):
+                outline = with_front(
+                    factory, front_of(saved.shape), saved.shape, len(saved.classes)
+                )
+            outline.load_state_dict(state, assign=True)
+        front = front_of(saved.shape)
         module = with_front(factory, front, saved.shape, len(saved.classes))
         module.load_state_dict(state)
     except (DataError, RuntimeError) as error:

@@ -14,6 +14,11 @@ from autobalance.errors import ArtifactError, AutoBalanceError
 
 FORMAT_PREFIX = "autobalance-"
 """What the ``format`` of every JSON document we write begins with."""
+DAMAGED = (
+    *(AttributeError, IndexError, KeyError, OverflowError, RecursionError),
+    *(TypeError, ValueError),
+)
+"""What taking a document apart raises if it is valid JSON but not what it should hold."""
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -41,8 +46,10 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     ArtifactError
-        If the folder cannot be written (missing, no permission, no space).
+        If it is a folder, or that it lies in cannot be written (missing, no permission, no space).
     """
+    if not path.name:  # of "" and "."
+        raise ArtifactError(f"cannot write {path} (it is a folder); name a file to write")
     temporary = path.with_name(temporary_name(path.name, os.getpid()))
     try:
         with open(temporary, "wb") as stream:
@@ -98,7 +105,7 @@ def folder_written_at_once(target: Path, marker: str) -> Iterator[Path]:
     """
     missing: list[Path] = []
     try:
-        target = target.resolve()
+        target = Path(os.path.realpath(target))  # resolve() has an error of its own for circles
         _refuse_what_is_not_ours(target, marker)
         missing = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)

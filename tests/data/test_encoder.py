@@ -240,7 +240,7 @@ def test_missing_columns_are_named():
 def test_text_where_training_had_numbers(values, example):
     encoder = TableEncoder.fit(table(age=[1, 2, 3]))
     with pytest.raises(
-        DataError, match=f"column 'age' held numbers in training but .* such as '{example}' in"
+        DataError, match=f"column 'age' must hold numbers but holds text such as '{example}' in"
     ):
         encoder.transform(table(age=values))
 
@@ -392,3 +392,10 @@ def test_encoding_takes_memory_for_a_few_columns_beside_its_result():
     assert to_transform < 1.75 * features.nbytes
     filled = np.where(np.isnan(values), np.float32(encoder.numeric.medians), values)
     np.testing.assert_array_equal(features[:, :150], filled)
+
+
+def test_numbers_too_large_for_a_median_are_named():
+    with pytest.raises(
+        DataError, match=r"feature 'b' of people\.csv are too large to have a median"
+    ):
+        TableEncoder.fit(table(a=[1.0, 2.0], b=[1.5e308, 1.7e308]))

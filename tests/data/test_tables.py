@@ -3,6 +3,7 @@ import math
 import string
 import subprocess
 import sys
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -306,3 +307,28 @@ def test_a_parquet_file_is_read_as_pandas_reads_it(tmp_path):
     pd.testing.assert_frame_equal(found, pd.read_parquet(path))
     for _, column in found.items():
         assert len(column.iloc[[5, 3]]) == 2
+
+
+def test_parquet_text_that_is_no_utf8_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"y": ["wordword"] * 9}).to_parquet(path, compression="none")
+    path.write_bytes(path.read_bytes().replace(b"wordword", b"word\xd0\xd0rd"))
+    with pytest.raises(DataError, match=r"cannot read .*Invalid UTF8"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no array at all", b"\x93NUMPY\x01\x00\x08\x00{(\n     ", b""]
+)
+def test_archives_with_something_else_inside(tmp_path, content):
+    np.savez(tmp_path / "t.npz", features=np.ones((2, 2)))
+    with zipfile.ZipFile(tmp_path / "t.npz", "a") as archive:
+        archive.writestr("y.npy", content)
+    with pytest.raises(DataError, match=r"t\.npz"):
+        read_table(tmp_path / "t.npz", features="features", required=["y"])
+
+
+def test_archives_of_text_that_is_none(tmp_path):
+    np.savez(tmp_path / "t.npz", features=np.ones((2, 2)), y=np.array(["a", "\udcfb"]))
+    with pytest.raises(DataError, match="cannot read"):
+        read_table(tmp_path / "t.npz", features="features", required=["y"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
+from autobalance.errors import DesignError
 from autobalance.losses import ParametricCrossEntropy, adjusted_cross_entropy
 
 N, K, G = 11, 4, 3
@@ -328,3 +329,10 @@ def test_from_design(draw):
     assert loss.reduction == "sum"
     for name, expected in zip(("weight", "additive", "multiplicative"), values, strict=True):
         np.testing.assert_array_equal(getattr(loss, name), expected)
+
+
+@pytest.mark.usefixtures("plain_calls")
+@pytest.mark.parametrize("values", ["abc", ["a", "b"], {}, [[1.0], [1.0, 2.0]]])
+def test_values_that_are_no_numbers(values):
+    with pytest.raises(DesignError, match="additive is no table of numbers"):
+        ParametricCrossEntropy(additive=values)

@@ -178,6 +178,7 @@ def test_it_is_saved_and_read_back_exactly(by_group, tmp_path):
         (lambda text: text.replace('"slope"', '"slop"'), "is damaged"),
         (lambda text: text.replace('"version": 1', '"version": 9'), "upgrade it"),
         (lambda text: text[:40], "not valid JSON"),
+        (lambda text: text.replace("0.", f"{10**400}.0"[:-2] + ", 0.", 1), "is damaged"),
     ],
 )
 def test_a_damaged_file_is_refused(damage, words, tmp_path):

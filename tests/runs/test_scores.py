@@ -89,3 +89,9 @@ def test_arrays_that_do_not_fit_are_refused(arrays, options, words, tmp_path):
 def test_columns_that_do_not_fit_are_refused(columns, tmp_path):
     with pytest.raises(DataError, match=r"no column of scores such as 'probability\[cat\]' for"):
         ScoredRows.read(table(tmp_path / "p.csv", columns), "y")
+
+
+def test_scores_that_are_text_are_refused(tmp_path):
+    path = table(tmp_path / "s.csv", **{"probability[cat]": ["0.5", "high"] * 6})
+    with pytest.raises(DataError, match=r"'probability\[cat\]' must hold numbers .* 'high' in 6"):
+        ScoredRows.read(path, "y")

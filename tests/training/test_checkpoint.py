@@ -409,3 +409,40 @@ def test_gpu_generators_that_are_missing_are_left_out(monkeypatch):
     )
     set_rng_state(state)
     assert restored == {0: states[0], 1: states[1]}
+
+
+def resigned(state, *changes):
+    """The bytes of a state in whose text something is exchanged, with a digest that fits."""
+    payload = encode_state(state)[32:]
+    size = int.from_bytes(payload[:8], "little")
+    header = json.loads(payload[8 : 8 + size])
+    text = header["__metadata__"]["checkpoint"]
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    header["__metadata__"]["checkpoint"] = text
+    encoded = json.dumps(header).encode()
+    payload = len(encoded).to_bytes(8, "little") + encoded + payload[8 + size :]
+    return hashlib.sha256(payload).digest() + payload
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("[1]", "[1000000000000]"),  # one byte that would be spread over a terabyte
+        ("[1]", "[2]"),
+        ("[1]", "[-1, -1]"),
+        ("torch.uint8", "torch.float64"),
+        ('"w"', "0.5"),
+    ],
+)
+def test_text_that_does_not_fit_the_tensors(change):
+    with pytest.raises(ArtifactError, match="holds no valid state"):
+        decode_state(resigned({"w": torch.ones(1, dtype=torch.uint8)}, change))
+
+
+def test_the_sentence_about_another_file_does_not_hold_the_file():
+    payload = (10_000).to_bytes(8, "little") + b"\xff" * 10_000
+    with pytest.raises(ArtifactError, match="is not a checkpoint") as error:
+        decode_state(hashlib.sha256(payload).digest() + payload)
+    assert len(str(error.value)) < 300

@@ -23,6 +23,7 @@ from numpy import ndarray
 from autobalance.augmentation.operations import OPERATIONS, Operation, operation
 from autobalance.counts import Counts
 from autobalance.errors import DesignError
+from autobalance.storage import DAMAGED
 
 _TABLES = ("probability", "magnitude")
 SUB_POLICIES: tuple[tuple[str, ...], ...] = (
@@ -181,7 +182,7 @@ class Policy:
         try:
             names = tuple(tuple(str(name) for name in chain) for chain in entry["sub_policies"])
             tables = [_table(entry, name) for name in _TABLES]
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except DAMAGED as error:
             raise DesignError(f"the policy is damaged ({error}); restore the file") from error
         return cls(names, *tables)
 

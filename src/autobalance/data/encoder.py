@@ -19,6 +19,7 @@ from autobalance.data.tables import Table
 from autobalance.data.values import distinct_values
 from autobalance.data.wording import amount, listing
 from autobalance.errors import ArtifactError, DataError
+from autobalance.storage import DAMAGED
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class TableEncoder:
                 )
                 for column in state["categorical"]
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"the saved table encoder is damaged ({error!s}); fit the model again"
             ) from error

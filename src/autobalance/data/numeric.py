@@ -46,7 +46,7 @@ class NumericPart:
         Raises
         ------
         DataError
-            If a value is infinite, or a component of a vector is missing in every row.
+            If a value or a median is infinite, or a component of a vector is missing in every row.
         """
         widths = {name: matrix.shape[1] for name, matrix in table.vectors.items()}
         part = cls(tuple(columns), widths, ())
@@ -62,7 +62,15 @@ class NumericPart:
                     "it out"
                 )
             median = np.nanmedian if missing.any() else np.median
-            medians[place] = median(values.astype(np.float64), axis=0).astype(values.dtype)
+            with np.errstate(over="ignore"):
+                found = median(values.astype(np.float64), axis=0).astype(values.dtype)
+            medians[place] = found
+            if np.isinf(found).any():
+                j = int(np.flatnonzero(np.isinf(found))[0])
+                raise DataError(
+                    f"the values of feature {part.feature_names[place][j]!r} of {table.source} "
+                    "are too large to have a median; scale them"
+                )
         return cls(part.columns, widths, tuple(medians.tolist())), gaps
 
     @property
@@ -133,7 +141,7 @@ def as_numbers(column: pd.Series[Any]) -> Float[ndarray, "N"]:
     broken = column[numbers.isna() & column.notna()]
     if len(broken):
         raise DataError(
-            f"column {str(column.name)!r} held numbers in training but holds text such as "
+            f"column {str(column.name)!r} must hold numbers but holds text such as "
             f"{str(broken.iloc[0])!r} in {amount(len(broken), 'row')}; correct them or leave them "
             "empty"
         )

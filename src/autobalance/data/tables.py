@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -33,9 +34,13 @@ _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _DAMAGE = (
     EOFError,
     LookupError,
+    MemoryError,  # for sizes that only a damaged header names
     OSError,
+    OverflowError,
     RuntimeError,
+    SystemError,  # of NumPy, for text that is none
     TypeError,
+    tokenize.TokenError,  # of NumPy, for an array's header
     ValueError,
     zipfile.BadZipFile,
     zlib.error,
@@ -235,6 +240,7 @@ def _read_parquet(path: Path) -> Table:
     # Neither the file itself nor several threads' buffers are kept beside the table.
     with pq.ParquetFile(path, pre_buffer=False) as file:
         arrow = file.read(use_threads=False)
+    arrow.validate(full=True)  # or a damaged text would show only when it is looked at
     refuse_repeated(path, arrow.column_names)
     matrices = {name: _list_matrix(arrow.column(name)) for name in arrow.column_names}
     vectors = {name: matrix for name, matrix in matrices.items() if matrix is not None}
@@ -305,11 +311,15 @@ def _read_npz(
     return Table(str(path), frame, {features: matrix})
 
 
-def _npz_array(path: Path, key: str, array: Shaped[ndarray, "*_"]) -> Shaped[ndarray, "*_"]:
+def _npz_array(path: Path, key: str, array: Any) -> Shaped[ndarray, "*_"]:
+    if not isinstance(array, ndarray):  # NumPy hands out the bytes of what is no array
+        raise DataError(f"{key!r} of {path} is no array; save the file again")
     if array.dtype.kind not in "biufUS":
         raise DataError(
             f"array {key!r} of {path} holds {array.dtype} values; save it as numbers or text"
         )
+    if array.dtype.kind == "U":
+        np.char.encode(array, "utf-8")  # or damaged text would show only when it is looked at
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 

@@ -339,7 +339,12 @@ def _table(name: str, values: Values | None, dtype: torch.dtype) -> Tensor | Non
     if values is None:
         return None
     if not isinstance(values, Tensor):
-        values = torch.from_numpy(np.array(values, dtype=np.float64))
+        try:
+            values = torch.from_numpy(np.array(values, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise DesignError(
+                f"{name} is no table of numbers ({error}); give (K,) or (K, G)"
+            ) from error
     table = values.detach().to(dtype)
     if table.ndim == 1:
         table = table.unsqueeze(1)

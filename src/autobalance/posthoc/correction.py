@@ -20,7 +20,7 @@ from autobalance.labels import Label, as_label, codes_of, label_from_json, label
 from autobalance.objectives import Objective
 from autobalance.posthoc.fits import calibrated, for_objective, held_out_risk
 from autobalance.sensitive import encode_sensitive
-from autobalance.storage import read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, write_text_atomically
 
 FORMAT, VERSION = "autobalance-posthoc", 1
 PRIOR, BIAS, SCALING = "prior", "bias", "vector-scaling"
@@ -266,7 +266,7 @@ class PosthocCorrection:
                 np.array(document["bias"], dtype=np.float64),
                 dict(document["metadata"]),
             )
-        except (AutoBalanceError, KeyError, TypeError, ValueError) as error:
+        except (AutoBalanceError, *DAMAGED) as error:
             raise ArtifactError(f"{path} is damaged ({error!s}); restore it") from error
 
 

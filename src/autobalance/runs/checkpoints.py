@@ -45,7 +45,7 @@ class RunCheckpoints:
     """
 
     def __init__(self, out: Path, request: FitRequest, data: Path) -> None:
-        out = out.resolve()
+        out = Path(os.path.realpath(out))
         self.folder = out.parent / f"{out.name}.checkpoints"
         self._mark = _mark(request, data)
 

@@ -10,6 +10,7 @@ from typing import Any
 from autobalance.data.tables import Table, read_table
 from autobalance.errors import ArtifactError, DataError
 from autobalance.runs.rows import Rows
+from autobalance.storage import DAMAGED
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Columns:
                 bool(state["group_as_feature"]),
                 text_or_none(state["features"]),
             )
-        except (KeyError, TypeError, DataError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"the saved column names are damaged ({error!s}); fit the model again"
             ) from error

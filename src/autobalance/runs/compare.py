@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def read_runs(folders: Sequence[Path]) -> list[ComparedRun]:
     """
     if len(folders) < 2:
         raise ArtifactError("a comparison needs at least two runs; name another folder")
-    places = [folder.resolve() for folder in folders]
+    places = [Path(os.path.realpath(folder)) for folder in folders]
     for place, folder in zip(places, folders, strict=True):
         if places.count(place) > 1:
             raise ArtifactError(f"{folder} is named twice; name different runs")

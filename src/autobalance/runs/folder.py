@@ -18,7 +18,7 @@ from autobalance.rows import write_rows
 from autobalance.runs.augmented import Augmented
 from autobalance.runs.readers import Reader, reader_from_state
 from autobalance.search.result import Evaluation, history_rows
-from autobalance.storage import write_text_atomically
+from autobalance.storage import DAMAGED, write_text_atomically
 
 METRICS_FORMAT = "autobalance-metrics"
 METRICS_VERSION = 2
@@ -67,7 +67,7 @@ class SavedModel:
         model, extra = read_model(folder, factory)
         try:
             saved = cls(model, reader_from_state(extra), Objective.from_json(extra))
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"the model in {folder} is damaged or was not written by autobalance fit "
                 f"({error!r}); fit it again"

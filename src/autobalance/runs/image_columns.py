@@ -15,9 +15,10 @@ from autobalance.data.images.image_set import ImageSet
 from autobalance.data.images.optional import need
 from autobalance.data.images.parquet import has_image_column, shards
 from autobalance.data.images.read import read_images
-from autobalance.errors import ArtifactError, DataError
+from autobalance.errors import ArtifactError
 from autobalance.runs.columns import refuse_two_roles, text, text_or_none
 from autobalance.runs.rows import IMAGE, Rows
+from autobalance.storage import DAMAGED
 
 _CLASS, _SPLIT = "class", "split"
 
@@ -123,7 +124,7 @@ class ImageColumns:
                 text_or_none(state["split"]),
                 None if size is None else int(size),
             )
-        except (KeyError, TypeError, ValueError, DataError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"the saved column names are damaged ({error!s}); fit the model again"
             ) from error

@@ -21,7 +21,7 @@ from autobalance.runs.folder import (
     METRICS_VERSION,
     REPORT_FILE,
 )
-from autobalance.storage import read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, write_text_atomically
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def _labels(metrics: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...] |
             tuple(map(label_from_json, metrics["classes"])),
             None if groups is None else tuple(map(label_from_json, groups)),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         raise ArtifactError(
             f"{METRICS_FILE} is damaged ({error!r}); restore it or run the fit again"
         ) from error

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from autobalance.data.numeric import as_numbers
 from autobalance.data.splits import SPLITS
 from autobalance.data.tables import Table, read_table
 from autobalance.data.targets import encode_groups, encode_target, split_rows
@@ -146,9 +147,7 @@ def _of_columns(table: Table, name: str, texts: list[str]) -> Float[ndarray, "N 
             f"{table.source} has no column of scores such as {f'{name}[{texts[0]}]'!r} for each of "
             f"the classes {listing(texts, limit=20)}, and no other; name the scores with --scores"
         )
-    return np.column_stack(
-        [table.column(columns[text]).to_numpy(dtype=np.float64) for text in texts]
-    )
+    return np.column_stack([as_numbers(table.column(columns[text])) for text in texts])
 
 
 def _parts(table: Table, split: str) -> dict[str, Int[ndarray, "_"]]:

@@ -25,7 +25,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from autobalance.errors import ArtifactError
-from autobalance.storage import read_json, temporary_name, write_bytes_atomically
+from autobalance.storage import DAMAGED, read_json, temporary_name, write_bytes_atomically
 
 FORMAT = "autobalance-checkpoint"
 VERSION = 1
@@ -78,11 +78,13 @@ def decode_state(data: bytes) -> Any:
         text = json.loads(payload[8 : 8 + header_size])["__metadata__"][_METADATA_KEY]
         arrays = safetensors.numpy.load(payload)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"the file is not a checkpoint ({error!r}); check the path") from error
+        # an error's repr may hold the whole file
+        reason = f"{type(error).__name__}: {error}"
+        raise ArtifactError(f"the file is not a checkpoint ({reason}); check the path") from error
     document = read_json(text, "the checkpoint", FORMAT, VERSION, ArtifactError)
     try:
         return _unpack(document["state"], arrays)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (*DAMAGED, RuntimeError) as error:
         raise ArtifactError(
             f"the checkpoint holds no valid state ({error!r}); restore the file"
         ) from error
@@ -137,9 +139,11 @@ def _unpack(node: Any, arrays: _Arrays) -> Any:
         case "tuple":
             return tuple(_unpack(item, arrays) for item in content)
         case "dict":
-            return {key: _unpack(item, arrays) for key, item in content}
+            return {_checked_key(key, "a dict"): _unpack(item, arrays) for key, item in content}
         case "tensor":
             name, dtype, shape = content
+            if math.prod(shape) * _DTYPES[dtype].itemsize != arrays[name].nbytes:
+                raise ValueError(f"tensor {name} does not fit its shape {shape}")  # nor the memory
             tensor = torch.empty(shape, dtype=_DTYPES[dtype], device="cpu")
             _memory(tensor)[:] = arrays[name]
             return tensor

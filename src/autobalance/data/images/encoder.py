@@ -13,6 +13,7 @@ from numpy import ndarray
 from autobalance.data.images.image_set import ImageSet
 from autobalance.data.images.sources import pixels
 from autobalance.errors import ArtifactError, DataError
+from autobalance.storage import DAMAGED
 
 MOST_BYTES = 4 * 2**30
 """Decoded images that are held in memory at most, so that a large set does not stop the machine."""
@@ -101,7 +102,7 @@ class ImageEncoder:
             if channels not in (1, 3) or min(height, width) < 1:
                 raise ValueError(f"no image has the shape {channels, height, width}")
             return cls(channels, height, width, bool(state["resize"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise ArtifactError(
                 f"the saved image encoder is damaged ({error!s}); fit the model again"
             ) from error
