@@ -11,6 +11,7 @@ from autobalance.errors import ArtifactError, DataError
 from autobalance.export import Agreement
 from autobalance.models.factory import BUILT_IN
 from autobalance.network_model import NetworkModel, front_of, with_front
+from autobalance.objectives import Objective
 from autobalance.runs import export as module
 from autobalance.runs.export import export_loss, export_model, export_weights
 from autobalance.runs.folder import SavedModel
@@ -53,9 +54,8 @@ def test_a_network_takes_images_as_they_are_read(tmp_path):
     shape, classes = (1, 8, 8), ("gull", "owl")
     module = with_front(BUILT_IN["small-cnn"], front_of(shape), shape, 2).eval()
     model = NetworkModel(classes, module, "small-cnn", shape, np.zeros(2))
-    SavedModel(model, ImageReader(ImageColumns(), ImageEncoder(*shape)), "balanced", None).write(
-        tmp_path
-    )
+    reader = ImageReader(ImageColumns(), ImageEncoder(*shape))
+    SavedModel(model, reader, Objective.parse("balanced")).write(tmp_path)
     file = tmp_path / "model.onnx"
     found = export_model(tmp_path, file, Watch(), rows=tmp_path / "images")
     assert (found.rows, found.different) == (12, 0)
