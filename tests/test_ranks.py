@@ -25,9 +25,12 @@ def one_rank():
 def test_the_parts_of_a_batch_make_it_up(length, size):
     index = torch.arange(length)
     parts = [Ranks(number, size).part(index) for number in range(size)]
+    shares = [Ranks(number, size).part_of(length) for number in range(size)]
+    assert sum(shares) == pytest.approx(1)
     if length < 2 * size:  # each takes it whole
         assert all(part.equal(index) for part in parts)
         return
+    assert [share * length for share in shares] == pytest.approx([len(part) for part in parts])
     assert sorted(torch.cat(parts).tolist()) == list(range(length))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 

@@ -16,8 +16,8 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
-from autobalance.data.images.optional import need
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 Result = TypeVar("Result")
 _OF_THIS_MACHINE = ("loky", "multiprocessing", "threading", "sequential")

@@ -141,6 +141,12 @@ class Ranks:
         """A seed for draws that should not be the same on all ranks; of the first, ``seed``."""
         return seed + _NEXT_RANK * self.number
 
+    def part_of(self, length: int) -> float:
+        """Which part of so many examples :meth:`part` takes, known without asking the others."""
+        if self.size == 1 or length < _FEWEST * self.size:
+            return 1 / self.size
+        return len(range(self.number, length, self.size)) / length
+
     def part(self, index: Integer[Tensor, "B"]) -> Integer[Tensor, "_"]:
         """Take from a batch what is this rank's: every ``size``-th, so that a cell's are shared.
 

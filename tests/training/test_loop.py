@@ -212,7 +212,7 @@ def test_each_batch_is_augmented_for_its_step_and_the_search_sees_it_as_it_was()
     run.search = watcher = Watcher(run.model)
     stepped = []
     step = run._step
-    run._step = lambda batch: (stepped.append(batch), step(batch))[1]
+    run._step = lambda batch, share: (stepped.append(batch), step(batch, share))[1]
     run.run()
     seen = [entry for entry in watcher.seen if entry != "forget"]
     given = [*plain.batches, *plain.batches]

@@ -118,6 +118,12 @@ def test_a_part_that_is_no_larger_than_a_batch_is_the_batch():
     assert [positions(batch) for batch in islice(batches, 2)] == [[4, 0, 7], [4, 0, 7]]
 
 
+@pytest.mark.parametrize("size", [1, 2, 8, 9, 10, 17, 24, 30])
+def test_there_is_a_share_for_every_batch(size):
+    batches = ShuffledBatches(examples_of(8, 9), torch.arange(17), size, seed=0)
+    assert batches.shares == [1.0] * len(list(batches))
+
+
 @pytest.mark.parametrize("kind", [ShuffledBatches, StratifiedBatches])
 def test_they_go_on_from_a_state(kind):
     def make(seed):

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from autobalance.data.images.optional import need
 from autobalance.data.wording import amount
 from autobalance.errors import ArtifactError
 from autobalance.export.model_graph import CODE, LOGITS
 from autobalance.models.imported import told
+from autobalance.optional import need
 
 _ROWS = 1024  # at a time
 

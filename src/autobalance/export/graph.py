@@ -10,8 +10,8 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from autobalance import __version__
-from autobalance.data.images.optional import need
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 OPSET = 20
 """Of the standard operators: what PyTorch's exporter writes by itself, too."""

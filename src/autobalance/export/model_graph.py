@@ -14,13 +14,13 @@ from jaxtyping import Shaped
 from numpy import ndarray
 from torch import Tensor, nn
 
-from autobalance.data.images.optional import need
 from autobalance.errors import ArtifactError, DataError
 from autobalance.export.graph import OPSET, ROWS, Graph
 from autobalance.labels import Label, label_text
 from autobalance.model import LinearModel, Model
 from autobalance.models.imported import told
 from autobalance.network_model import NetworkModel
+from autobalance.optional import need
 
 LABEL, CODE = "output_label", "output_code"
 LOGITS, PROBABILITIES = "output_logits", "output_probability"

@@ -198,18 +198,7 @@ class ParametricBinaryCrossEntropy(ParametricCrossEntropy):
         DataError
             As in :func:`adjusted_binary_cross_entropy`.
         """
-        return adjusted_binary_cross_entropy(
-            logits,
-            target,
-            self.multiplying,
-            self.additive,
-            self.multiplicative,
-            group=group,
-            sample_weight=sample_weight,
-            reduction=self.reduction,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        return self._by(adjusted_binary_cross_entropy, logits, target, group, sample_weight)
 
     def decisions(self, logits: Decisions, batch: Batch) -> tuple[Float[Tensor, "M 2"], Batch]:
         """Every known label as an example of its own, with logits (0, z) and the label as group.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,18 @@ class ParametricCrossEntropy(nn.Module):
         DataError
             As in :func:`adjusted_cross_entropy`.
         """
-        return adjusted_cross_entropy(
+        return self._by(adjusted_cross_entropy, logits, target, group, sample_weight)
+
+    def _by(
+        self,
+        function: Callable[..., Tensor],
+        logits: Tensor,
+        target: Tensor,
+        group: Tensor | None,
+        sample_weight: Tensor | None,
+    ) -> Tensor:
+        """The loss by a function of values and options, with those of this module."""
+        return function(
             logits,
             target,
             self.multiplying,

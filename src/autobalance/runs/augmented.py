@@ -19,8 +19,8 @@ from autobalance.augmentation.module import PolicyAugmentation
 from autobalance.augmentation.policy import Policy
 from autobalance.augmentation.wording import Cell, cells_by_count, entries
 from autobalance.counts import Counts
-from autobalance.data.images.optional import need
 from autobalance.errors import ArtifactError
+from autobalance.optional import need
 from autobalance.runs.examples import Examples
 from autobalance.storage import read_json, write_text_atomically
 

@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-import autobalance
 from autobalance.calibration import BALANCED
 from autobalance.counts import Counts
 from autobalance.data.values import Coded
@@ -26,6 +25,7 @@ from autobalance.labels import Label, label_to_json
 from autobalance.objectives import BoundObjective, Objective, positive_label
 from autobalance.posthoc import PosthocCorrection
 from autobalance.posthoc.correction import CALIBRATION, PRIOR, SCALING
+from autobalance.provenance import versions_in_use
 from autobalance.reliability import reliability_by_part, reliability_curve
 from autobalance.report.posthoc import AFTER, BEFORE, render_posthoc
 from autobalance.runs.predict import parse_prior
@@ -146,7 +146,7 @@ def correct(rows: ScoredRows, request: PosthocRequest, watch: Watch) -> Finished
             "basis": CROSS_FITTED if rows.parts is None else TEST_SPLIT,
             "rows": {"fitted": len(used), "measured": len(measured)},
             **_measure(rows, measured, corrected, correction, request),
-            "versions": {"autobalance": autobalance.__version__, "numpy": np.__version__},
+            "versions": versions_in_use(),
             "seconds": time.perf_counter() - started,
         },
     )

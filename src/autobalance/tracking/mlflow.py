@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from autobalance.data.images.optional import need
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 EXPERIMENT = "autobalance"
 _MOST_AT_ONCE = 500

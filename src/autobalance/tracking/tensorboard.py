@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from autobalance.data.images.optional import need
+from autobalance.optional import need
 
 _SHOWN = {".json", ".txt", ".md"}
 

@@ -195,9 +195,9 @@ class Training:
             self.search.forget_batches()
         rate = float(self.optimizer.param_groups[0]["lr"])
         total, count = torch.zeros((), device=self.device), 0
-        for item in self.batches:
+        for item, share in zip(self.batches, self.batches.shares, strict=True):
             batch = item.to(self.device)
-            value = self._step(self._augmented(batch))
+            value = self._step(self._augmented(batch), share)
             if not self._by_epoch:
                 self.schedule.step()
             total += value * len(batch.targets)

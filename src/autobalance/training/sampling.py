@@ -92,6 +92,13 @@ class ShuffledBatches:
         whole, rest = divmod(len(self._index), self._size)
         return whole + (rest > 1 or whole == 0)
 
+    @property
+    def shares(self) -> list[float]:
+        """Which part of the examples of each batch of an epoch is this rank's."""
+        rest = len(self._index) - self._size * (len(self) - 1)
+        sizes = [self._size] * (len(self) - 1) + [min(rest, self._size)]
+        return [self._ranks.part_of(size) for size in sizes]
+
     def __iter__(self) -> Iterator[Batch]:
         # to a GPU at once, and not batch by batch
         index = self._index[self._order()].to(self._examples.device)

@@ -51,8 +51,15 @@ class Step:
         self._device = next(model.parameters()).device
         self._size: int | None = None
 
-    def __call__(self, batch: Batch) -> Float[Tensor, ""]:
+    def __call__(self, batch: Batch, share: float = 1.0) -> Float[Tensor, ""]:
         """Take the step; the loss before it, of this rank's examples, which nothing waited for.
+
+        Parameters
+        ----------
+        batch
+            What this rank has of it.
+        share
+            Which part of all ranks' examples that is.
 
         Raises
         ------
@@ -62,14 +69,10 @@ class Step:
         with self._products_in_precision(), self._compilation_explained():
             self._optimizer.zero_grad(set_to_none=True)
             value = self._loss(self._logits(batch), batch.targets, batch.groups)
-            (value * self._of_mean(batch)).backward()
+            (value * (self._ranks.size * share)).backward()  # the mean over ranks is taken
         self._optimizer.step()
         loss: Tensor = value.detach()
         return loss
-
-    def _of_mean(self, batch: Batch) -> float:
-        """What this rank's loss counts in the mean over ranks, which data parallelism takes."""
-        return self._ranks.size * self._ranks.share(len(batch.targets))
 
     def _logits(self, batch: Batch) -> Float[Tensor, "B K"]:
         self._size = self._size or len(batch.targets)

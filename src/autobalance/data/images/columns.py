@@ -11,10 +11,10 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from autobalance.data.images.image_set import as_objects
-from autobalance.data.images.optional import need
 from autobalance.data.wording import amount, listing
 from autobalance.errors import DataError
 from autobalance.labels import Label
+from autobalance.optional import need
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from autobalance.data.images.optional import need
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 SUFFIXES = frozenset(
     (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from autobalance.data.images.columns import read_columns
 from autobalance.data.images.image_set import ImageSet, as_objects, join_sets
-from autobalance.data.images.optional import need
 from autobalance.data.images.sources import EncodedImages
 from autobalance.data.splits import part_of_word
 from autobalance.data.wording import listing
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 if TYPE_CHECKING:
     from autobalance.data.tables import Table

@@ -4,9 +4,9 @@ import pytest
 
 from autobalance.data.images.decoding import decode
 from autobalance.data.images.folder import read_folder
-from autobalance.data.images.optional import need
 from autobalance.data.images.parquet import has_image_column
 from autobalance.errors import DataError
+from autobalance.optional import need
 
 
 def test_a_library_that_is_there():
