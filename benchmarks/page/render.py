@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "calibration": heads.calibration,
     "verdict": heads.verdict,
     "held_out_loss": heads.held_out_loss,
+    "costs": heads.costs,
     "hypergradient": networks.hypergradient,
     "pipeline_cost": networks.pipeline_cost,
     "online_exact": networks.online_exact,
