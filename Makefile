@@ -29,6 +29,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 docs: $(INSTALLED)
+	@rm -rf docs/generated # or pages of modules that are gone would stay
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build
 
 check: $(INSTALLED)
