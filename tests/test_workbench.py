@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from autobalance import workbench
 from autobalance.counts import Counts
 from autobalance.errors import DataError
 from autobalance.losses.parametric import adjusted_cross_entropy
@@ -16,14 +17,14 @@ from autobalance.starts import default_starts
 from autobalance.workbench import Workbench
 
 
-def a_bench(objective="worst-group", groups=2, rows=300, **settings):
+def a_bench(objective="worst-group", groups=2, rows=300, noise=0, **settings):
     rng = np.random.default_rng(0)
     y = np.concatenate([np.arange(12) % 3, rng.choice(3, rows - 12, p=[0.6, 0.3, 0.1])])
     g = np.concatenate(
         [np.arange(12) // 3 % 2, (rng.random(rows - 12) < 0.2 + 0.6 * (y[12:] == 0)).astype(int)]
     ) * (groups - 1)
     x = rng.normal(size=(rows, 6)) + 1.2 * np.eye(3, 6)[y] + 0.8 * np.eye(2, 6, 3)[g]
-    x = 3.0 + 2.0 * x
+    x = 3.0 + 2.0 * np.hstack([x, rng.normal(size=(rows, noise))])
     labels = ("f", "m") if groups == 2 else None
     counts = Counts.from_codes(y, g if groups == 2 else None, ("a", "b", "c"), labels)
     weight = np.ones(rows)
@@ -219,3 +220,51 @@ def test_defaults_follow_the_held_out_loss():
 def test_settings_are_checked(settings, said):
     with pytest.raises(DataError, match=said):
         SearchSettings(**settings)
+
+
+def with_few_rows_going_ahead(monkeypatch, **options):
+    """Of cells of up to 1,900 examples 150 stand for all; class c is looked at whole."""
+    monkeypatch.setattr(workbench, "_ROWS_OF_A_SCOUT", 150)
+    return a_bench("balanced", rows=4000, noise=60, precision="double", **options)[1]
+
+
+def test_rows_that_go_ahead_weigh_as_much_as_all_and_keep_their_folds(monkeypatch):
+    bench = with_few_rows_going_ahead(monkeypatch)
+    whole = bench.problem(SearchSpace.build(bench.start("cross-entropy"), ("ridge",)))
+    some = bench._scout(whole.space)
+    assert len(some.heads.target) == np.minimum(bench.counts.values, 150).sum()
+    for f, weight in enumerate(some.heads.train_weight):
+        assert float(weight.sum()) == pytest.approx(1.0)
+        trained = bench.folds.train[f]
+        for cell in range(6):
+            share = weight[2 * some.heads.target + some.heads.group == cell].sum()
+            of_all = (2 * bench.y + bench.g)[trained] == cell
+            assert float(share) == pytest.approx(of_all.mean(), rel=0.15)
+    np.testing.assert_allclose(some.held_out.frequencies, whole.held_out.frequencies, rtol=1e-12)
+
+
+@pytest.mark.parametrize("parameters", [("ridge",), ("additive", "ridge")])
+def test_a_search_that_some_rows_go_ahead_of_ends_where_it_would_have(monkeypatch, parameters):
+    alone = a_bench("balanced", rows=4000, noise=60, precision="double", tolerance=1e-6)[1]
+    assert alone._some is None
+    led = with_few_rows_going_ahead(monkeypatch, tolerance=1e-6)
+    found = [
+        bench.train(SearchSpace.build(bench.start("logit-adjustment"), parameters), "AutoBalance")
+        for bench in (alone, led)
+    ]
+    first, second = (head.result for head in found)
+    assert second.statistics["scout_rows"] == len(led._some.y)
+    assert second.statistics["scout_evaluations"] > 2
+    assert second.value == pytest.approx(first.value, abs=1e-5)
+    np.testing.assert_allclose(second.alpha, first.alpha, atol=0.05)
+    np.testing.assert_allclose(found[1].model.coef, found[0].model.coef, atol=5e-3)
+
+
+def test_no_rows_go_ahead_of_few_or_under_limits(monkeypatch):
+    bench = with_few_rows_going_ahead(monkeypatch)
+    space = SearchSpace.build(bench.start("cross-entropy"), ("ridge",))
+    assert bench._scout(space) is not None
+    monkeypatch.setattr(bench, "constraints", ("a limit",))
+    assert bench._scout(space) is None
+    monkeypatch.setattr(workbench, "_FEWER_FOR_A_SCOUT", 11)
+    assert with_few_rows_going_ahead(monkeypatch)._scout(space) is None

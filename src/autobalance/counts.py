@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from autobalance.errors import DataError
-from autobalance.labels import Label, as_label, label_text
+from autobalance.labels import Label, as_label, label_from_json, label_text, label_to_json
+from autobalance.plain import numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,32 @@ class Counts:
             None if groups is None else tuple(groups),
         )
 
+    def to_plain(self) -> dict[str, Any]:
+        """The labels and the counts, as the JSON files of designs and corrections have them."""
+        groups = self.groups
+        return {
+            "classes": [label_to_json(label) for label in self.classes],
+            "groups": None if groups is None else [label_to_json(label) for label in groups],
+            **({"multilabel": True} if self.multilabel else {}),
+            "counts": self.values.tolist(),
+        }
+
+    @classmethod
+    def from_plain(cls, document: Mapping[str, Any]) -> Counts:
+        """Read :meth:`to_plain`; other entries of the document are left alone.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError, DataError
+            If an entry is missing, of another kind, or refused by the class.
+        """
+        return cls(
+            numbers(document, "counts"),
+            _labels(document, "classes"),
+            None if document["groups"] is None else _labels(document, "groups"),
+            document.get("multilabel") is True,
+        )
+
     @property
     def n_classes(self) -> int:
         """K."""
@@ -185,3 +213,10 @@ class Counts:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _labels(document: Mapping[str, Any], name: str) -> tuple[Label, ...]:
+    values = document[name]
+    if not isinstance(values, list):
+        raise TypeError(f"{name} is not a list")
+    return tuple(label_from_json(value) for value in values)

@@ -20,7 +20,7 @@ from numpy import ndarray
 from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.errors import AutoBalanceError, DesignError
-from autobalance.labels import Label, label_from_json, label_to_json
+from autobalance.plain import numbers
 from autobalance.storage import DAMAGED, read_json, write_text_atomically
 
 FORMAT = "autobalance-design"
@@ -114,14 +114,10 @@ class LossDesign:
 
     def to_json(self) -> str:
         """The design as JSON text that :meth:`from_json` reads back exactly."""
-        groups = self.counts.groups
         document = {
             "format": FORMAT,
             "version": 1 if self.policy is None else VERSION,
-            "classes": [label_to_json(label) for label in self.counts.classes],
-            "groups": None if groups is None else [label_to_json(label) for label in groups],
-            **({"multilabel": True} if self.counts.multilabel else {}),
-            "counts": self.counts.values.tolist(),
+            **self.counts.to_plain(),
             "weight": self.weight.tolist(),
             "additive": self.additive.tolist(),
             "multiplicative": self.multiplicative.tolist(),
@@ -142,17 +138,12 @@ class LossDesign:
         """
         document = read_json(text, source, FORMAT, VERSION, DesignError)
         try:
-            groups, ridge = document["groups"], document["ridge"]
+            ridge = document["ridge"]
             return cls(
-                Counts(
-                    _table(document, "counts"),
-                    _labels(document, "classes"),
-                    None if groups is None else _labels(document, "groups"),
-                    document.get("multilabel") is True,
-                ),
-                _table(document, "weight"),
-                _table(document, "additive"),
-                _table(document, "multiplicative"),
+                Counts.from_plain(document),
+                numbers(document, "weight"),
+                numbers(document, "additive"),
+                numbers(document, "multiplicative"),
                 None if ridge is None else _number(ridge),
                 _object(document, "metadata"),
                 Policy.from_plain(document["policy"]) if "policy" in document else None,
@@ -210,22 +201,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is not a number")
     return float(value)
-
-
-def _table(document: Mapping[str, Any], name: str) -> Float[ndarray, "rows columns"]:
-    rows = document[name]
-    if not (isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows)):
-        raise TypeError(f"{name} is not a table")
-    if len({len(row) for row in rows}) != 1:
-        raise ValueError(f"{name} has rows of different lengths")
-    return np.array([[_number(value) for value in row] for row in rows], dtype=np.float64)
-
-
-def _labels(document: Mapping[str, Any], name: str) -> tuple[Label, ...]:
-    values = document[name]
-    if not isinstance(values, list):
-        raise TypeError(f"{name} is not a list")
-    return tuple(label_from_json(value) for value in values)
 
 
 def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:

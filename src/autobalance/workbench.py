@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,14 +23,29 @@ from autobalance.search.augmented_heads import starting_radius
 from autobalance.search.constraints import BoundConstraint
 from autobalance.search.exact import ExactProblem, Progress, exact_search, refit
 from autobalance.search.folds import Folds
+from autobalance.search.representatives import Representatives
 from autobalance.search.result import SearchResult
 from autobalance.search.settings import SearchSettings
 from autobalance.space import SearchSpace
 from autobalance.starts import default_starts
 
 DEFAULT_PARAMETERS = ("weight", "additive", "ridge")
+_ROWS_OF_A_SCOUT = 20_000
+"""Rows of a (class, group) cell that a search looks at before it looks at all."""
+_FEWER_FOR_A_SCOUT = 3
+"""By how many times these must be fewer than all."""
 _FINAL_TOLERANCE = 1e-7
 _DOUBLE_TOLERANCES: dict[str, Any] = {"tolerance": 1e-8, "hypergradient_tolerance": 1e-8}
+
+
+class _Examples(NamedTuple):
+    """What a problem is made of."""
+
+    features: FeatureMatrix
+    y: Integer[ndarray, "N"]
+    g: Integer[ndarray, "N"]
+    sample_weight: Float[ndarray, "N"]
+    folds: Folds
 
 
 class Workbench(Bench):
@@ -94,6 +110,7 @@ class Workbench(Bench):
         """Search ``space`` on the folds, then train on all examples with the design found."""
         result = exact_search(
             self.problem(space),
+            scout=self._scout(space),
             max_evaluations=self.settings.max_evaluations,
             tolerance=self.settings.tolerance_used,
             required_gain=self.settings.required_gain if kind == DESIGNED else None,
@@ -112,8 +129,10 @@ class Workbench(Bench):
         """
         key = (preset_name, tuple(tuned), self.default_ridge if ridge is None else ridge)
         if key not in self._tuned:
+            space = self._preset_space(*key)
             self._tuned[key] = exact_search(
-                self.problem(self._preset_space(*key)),
+                self.problem(space),
+                scout=self._scout(space),
                 max_evaluations=self.settings.max_evaluations,
                 tolerance=self.settings.tolerance_used,
             )
@@ -147,6 +166,7 @@ class Workbench(Bench):
             self.g,
             self.sample_weight,
             result.design,
+            result.head,
             tolerance=_FINAL_TOLERANCE,
             curvature_dtype=self.settings.dtype,
         )
@@ -161,14 +181,40 @@ class Workbench(Bench):
 
     def problem(self, space: SearchSpace) -> ExactProblem:
         """The held-out objective over ``space`` on this data."""
+        return self._problem(
+            _Examples(self.features, self.y, self.g, self.sample_weight, self.folds), space
+        )
+
+    def _scout(self, space: SearchSpace) -> ExactProblem | None:
+        """The objective on rows that stand for all, if they are few and there are no limits."""
+        if self._some is None or self.constraints:
+            return None
+        return self._problem(self._some, space)
+
+    @cached_property
+    def _some(self) -> _Examples | None:
+        """Of each cell some rows, which weigh as much as all; those held out on their own."""
+        used = np.flatnonzero(self.sample_weight)
+        held_out = np.zeros(len(self.y), dtype=bool)
+        held_out[self.folds.row] = True
+        kind = 2 * (self.y * self.counts.n_groups + self.g) + held_out
+        found = Representatives.of_cells(torch.from_numpy(kind[used]).long(), _ROWS_OF_A_SCOUT)
+        if found is None or _FEWER_FOR_A_SCOUT * len(found.row) > len(used):
+            return None
+        rows = used[found.row.numpy()]
+        return _Examples(
+            self.features.some(torch.from_numpy(rows)),
+            self.y[rows],
+            self.g[rows],
+            self.sample_weight[rows] * found.times.numpy(),
+            self.folds.among(rows),
+        )
+
+    def _problem(self, examples: _Examples, space: SearchSpace) -> ExactProblem:
         settings = self.settings
         tolerances = _DOUBLE_TOLERANCES if settings.precision == "double" else {}
         return ExactProblem(
-            self.features,
-            self.y,
-            self.g,
-            self.sample_weight,
-            self.folds,
+            *examples,
             space,
             self.objective,
             sharpness=settings.sharpness_used,

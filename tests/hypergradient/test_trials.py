@@ -169,3 +169,42 @@ def test_parameters_out_of_reach_are_listed(examples):
     model = Between(Once)
     model.spare = nn.Linear(2, 2)
     assert try_model(model, examples).unreached == ["spare.weight", "spare.bias"]
+
+
+class Words(nn.Module):
+    """The mean of embedded words, padded with word 0; word by word scored by the same table."""
+
+    def __init__(self, tied: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(6, 4, padding_idx=0)
+        self.last = nn.Linear(4, 6, bias=False)
+        if tied:
+            self.last.weight = self.embedding.weight
+
+    def forward(self, words):
+        return self.last(self.embedding(words).mean(1).tanh())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_embedding_that_pads_has_no_failure(tied, frozen):
+    """Its gradient leaves the padding's row alone, whatever the derivative by it may be."""
+    model = nn.Sequential(nn.Identity(), Words(tied), nn.Linear(6, 3))
+    model[1].embedding.weight.requires_grad_(not frozen)
+    padded = torch.tensor([[1, 2, 3], [4, 5, 0], [3, 0, 0], [2, 2, 1]])
+    assert try_model(model, padded).failures == []
+
+
+def test_an_embedding_without_padding_that_is_wrong_is_still_found():
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(6, 4)
+            self.last = nn.Linear(4, 3)
+
+        def forward(self, words):
+            rows = nn.functional.embedding(words, self.embedding.weight, padding_idx=0)
+            return self.last(rows.mean(1).tanh())
+
+    words = torch.tensor([[1, 2, 0], [4, 0, 0]])
+    assert len(try_model(Padded(), words).failures) == 1

@@ -216,3 +216,14 @@ def test_pairs_may_be_positions_masks_or_repeat_a_position():
 def test_what_is_no_split_is_refused(cv, said):
     with pytest.raises(DataError, match=said):
         folds_of(cv, Y)
+
+
+def test_folds_among_some_examples_are_the_same_folds():
+    y = np.arange(60) % 3
+    folds = folds_of(5, y)
+    rows = np.flatnonzero(np.arange(60) % 4 != 1)
+    some = folds.among(rows)
+    np.testing.assert_array_equal(some.train, folds.train[:, rows])
+    pairs = {(f, int(row)) for f, row in zip(folds.fold, folds.row, strict=True) if row % 4 != 1}
+    assert {(f, int(rows[row])) for f, row in zip(some.fold, some.row, strict=True)} == pairs
+    assert (np.diff(some.row) >= 0).all()

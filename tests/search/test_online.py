@@ -166,12 +166,6 @@ def test_a_step_leaves_the_model_and_every_random_stream_as_they_were():
         assert torch.equal(torch.get_rng_state(), stream)
 
 
-def test_a_shuffled_loader_is_shuffled_anew():
-    search = a_search(held_out=DataLoader(TensorDataset(X, Y), 60, shuffle=True))
-    first, _, again = (search._next_held_out().inputs for _ in range(3))
-    assert not torch.equal(first.sort(0).values, again.sort(0).values)
-
-
 def test_it_goes_on_from_its_state():
     def of(seed):
         schedule = lambda optimizer: ExponentialLR(optimizer, 0.9)  # noqa: E731

@@ -23,6 +23,7 @@ from numpy import ndarray
 from autobalance.augmentation.operations import OPERATIONS, Operation, operation
 from autobalance.counts import Counts
 from autobalance.errors import DesignError
+from autobalance.plain import numbers
 from autobalance.storage import DAMAGED
 
 _TABLES = ("probability", "magnitude")
@@ -181,7 +182,7 @@ class Policy:
         """
         try:
             names = tuple(tuple(str(name) for name in chain) for chain in entry["sub_policies"])
-            tables = [_table(entry, name) for name in _TABLES]
+            tables = [numbers(entry, name) for name in _TABLES]
         except DAMAGED as error:
             raise DesignError(f"the policy is damaged ({error}); restore the file") from error
         return cls(names, *tables)
@@ -218,13 +219,6 @@ def _refuse_uneven(names: tuple[tuple[str, ...], ...]) -> None:
             f"the sub-policies {names} are not of one length; give each the same number of "
             "operations, at least one"
         )
-
-
-def _table(entry: Mapping[str, Any], name: str) -> ndarray:
-    values = np.array(entry[name], dtype=object)
-    if not all(type(value) in (int, float) for value in values.flat):
-        raise TypeError(f"{name} is not a table of numbers")
-    return values.astype(np.float64)
 
 
 def policy_for_images(n_classes: int, n_groups: int, channels: int, **options: float) -> Policy:

@@ -200,7 +200,7 @@ class _Trial:
     def _tangent(
         self, tangent: Tangent, logits: Float[Tensor, "N *outputs"], tolerance: float
     ) -> None:
-        p = self._draw(self.network.theta)
+        p = self._movement()
         moved = tangent(self.network, self._inputs, p)
         probes = [self._draw(logits) for _ in range(_PROBES)]
         pulled = [_slopes((c * logits).sum(), self._leaves) for c in probes]
@@ -232,6 +232,24 @@ class _Trial:
             [torch.stack([_dot(product, vector) for vector in probes]) for product in products]
         )
         _agree(table, table.T, _TOLERANCE * _dot(products[0], products[0]).sqrt())
+
+    def _movement(self) -> Float[Tensor, "P"]:
+        """A movement of the parameters that training could make.
+
+        The row that an embedding pads with stays: its gradient is 0 by decree, not by derivation.
+        """
+        p = self._draw(self.network.theta)
+        module = self.network.module
+        padding = {
+            id(layer.weight): layer.padding_idx
+            for layer in module.modules()
+            if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)) and layer.padding_idx is not None
+        }
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        for parameter, part in zip(trained, self.network.split(p), strict=True):
+            if id(parameter) in padding:
+                part[padding[id(parameter)]] = 0
+        return p
 
     def _draw(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._random, device=like.device, dtype=like.dtype)

@@ -16,8 +16,9 @@ from scipy.special import log_softmax, softmax
 from autobalance.calibration import BALANCED, check_shares
 from autobalance.counts import Counts
 from autobalance.errors import ArtifactError, AutoBalanceError, DataError
-from autobalance.labels import Label, as_label, codes_of, label_from_json, label_to_json
+from autobalance.labels import Label, as_label, codes_of
 from autobalance.objectives import Objective
+from autobalance.plain import numbers
 from autobalance.posthoc.fits import calibrated, for_objective, held_out_risk
 from autobalance.sensitive import encode_sensitive
 from autobalance.storage import DAMAGED, read_json, write_text_atomically
@@ -226,13 +227,10 @@ class PosthocCorrection:
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON, in one step; raises an ArtifactError if that cannot be."""
-        groups = self.counts.groups
         document = {
             "format": FORMAT,
             "version": VERSION,
-            "classes": [label_to_json(label) for label in self.counts.classes],
-            "groups": None if groups is None else [label_to_json(label) for label in groups],
-            "counts": self.counts.values.tolist(),
+            **self.counts.to_plain(),
             "slope": self.slope.tolist(),
             "bias": self.bias.tolist(),
             "metadata": dict(self.metadata),
@@ -255,15 +253,10 @@ class PosthocCorrection:
             raise ArtifactError(f"cannot read {path} ({error}); check the path") from error
         document = read_json(text, str(path), FORMAT, VERSION, ArtifactError)
         try:
-            groups = document["groups"]
             return cls(
-                Counts(
-                    np.array(document["counts"], dtype=np.float64),
-                    tuple(label_from_json(label) for label in document["classes"]),
-                    None if groups is None else tuple(label_from_json(label) for label in groups),
-                ),
-                np.array(document["slope"], dtype=np.float64),
-                np.array(document["bias"], dtype=np.float64),
+                Counts.from_plain(document),
+                numbers(document, "slope"),
+                numbers(document, "bias"),
                 dict(document["metadata"]),
             )
         except (AutoBalanceError, *DAMAGED) as error:

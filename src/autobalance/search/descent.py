@@ -73,6 +73,7 @@ def descend(
     bounds: list[tuple[float, float]],
     reach: Float[ndarray, "A"],
     tolerance: float,
+    near: bool = False,
 ) -> str:
     """Minimise ``function`` from ``start``; the result lies in ``function``.
 
@@ -88,6 +89,8 @@ def descend(
         Half the width of a round's box.
     tolerance
         Stop when a step lowers the function by less than this.
+    near
+        Whether the start is near the minimum, so that the first step is a short one.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def descend(
         decrease.
     """
     low, high = (np.array(side) for side in zip(*bounds, strict=True))
-    first_step = _FIRST_STEP
+    first_step = _LATER_FIRST_STEP if near else _FIRST_STEP
     try:
         function(start)
         while True:

@@ -45,6 +45,14 @@ class Folds:
         weights = self.train * sample_weight
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
+    def among(self, rows: Integer[ndarray, "m"]) -> Folds:
+        """The same folds of some of the examples, ascending, by their positions among these."""
+        place = np.full(self.train.shape[1], -1)
+        place[rows] = np.arange(len(rows))
+        row = place[self.row]
+        there = row >= 0
+        return Folds(self.train[:, rows], self.fold[there], row[there], self.note)
+
 
 def make_folds(
     cv: int | float | Any,

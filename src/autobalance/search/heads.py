@@ -50,7 +50,7 @@ _MAX_FACTORED = 600
 """Parameters of a head up to which its whole Hessian is factored."""
 _PATIENCE = 30
 """Conjugate gradient steps after which a factor no longer serves."""
-_ROWS_OF_A_CELL = 20_000
+_ROWS_OF_A_CELL = 10_000
 """Rows of a (class, group) cell that preconditioners look at. Of more, this many stand for all."""
 _MAX_FACTORED_OF_SOME = 2000
 _PATIENCE_OF_SOME = 8

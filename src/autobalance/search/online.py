@@ -22,7 +22,7 @@ import logging
 import math
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from jaxtyping import Float, Integer, Shaped
 from torch import Tensor, nn
 
 from autobalance.augmentation.module import PolicyAugmentation
-from autobalance.batches import Batch, Inputs, as_batch, map_tensors
+from autobalance.batches import Batch, Inputs, map_tensors
 from autobalance.design import LossDesign
 from autobalance.errors import DataError, DesignError, SearchError
 from autobalance.hypergradient.decisions import LossOfDecisions
@@ -60,6 +60,7 @@ from autobalance.search.online_settings import OnlineSettings, network_parameter
 from autobalance.search.policy_term import PolicyTerm
 from autobalance.search.running_objective import RunningObjective
 from autobalance.search.settings import AUTO
+from autobalance.search.stream import HeldOutStream
 from autobalance.search.weight_decay import WeightDecay
 from autobalance.space import RIDGE_FLOOR, SearchSpace
 
@@ -166,9 +167,7 @@ class OnlineSearch:
             held_out_share,
             one_logit=isinstance(loss, ParametricBinaryCrossEntropy),
         )
-        self.held_out = held_out
-        self._stream: Iterator[Any] = iter(())
-        self._random = torch.Generator().get_state()
+        self._stream = HeldOutStream(held_out)
         self._draws = torch.Generator()
         bound = parsed.bind(start.counts, "drop")
         self.objective = self._running(bound)
@@ -184,6 +183,11 @@ class OnlineSearch:
         self._recent: deque[Batch] = deque(maxlen=self.settings.recent_batches)
         self._tangent: Tangent | None = self.settings.tangent
         self._write()
+
+    @property
+    def held_out(self) -> Iterable[Any]:
+        """The loader of held-out examples."""
+        return self._stream.loader
 
     def step(
         self,
@@ -308,7 +312,9 @@ class OnlineSearch:
         """Take the hypergradient and step, if everything about it is sound."""
         if self._tangent is None:
             self._tangent = self._choose_tangent()
-        held_out = [self._next_held_out() for _ in range(self.settings.held_out_batches)]
+        device = next(self.model.parameters()).device
+        batches = range(self.settings.held_out_batches)
+        held_out = [self._stream.take().to(device) for _ in batches]
         try:
             estimate = self._hypergradient(held_out, self._tangent)
         except SearchError as error:
@@ -424,9 +430,7 @@ class OnlineSearch:
 
     def _running(self, objective: BoundObjective) -> RunningObjective:
         settings = self.settings
-        one_batch = isinstance(self.held_out, Sequence) and len(self.held_out) == 1
-        whole = one_batch or getattr(self.held_out, "whole", False)
-        options: dict[str, Any] = {"memory": 0.0} if whole else {}
+        options: dict[str, Any] = {"memory": 0.0} if self._stream.whole else {}
         return RunningObjective(
             objective,
             self.space.counts.frequencies,
@@ -435,19 +439,6 @@ class OnlineSearch:
             profile_temperature=settings.profile_temperature,
             **options,
         )
-
-    def _next_held_out(self) -> Batch:
-        """The next batch, drawn from a random stream of its own."""
-        with torch.random.fork_rng([]):
-            torch.set_rng_state(self._random)
-            item = next(self._stream, None)
-            if item is None:
-                self._stream = iter(self.held_out)
-                item = next(self._stream, None)
-            self._random = torch.get_rng_state()
-        if item is None:
-            raise DataError("the held-out loader yields no batch; give it examples")
-        return as_batch(item).to(next(self.model.parameters()).device)
 
     def _choose_tangent(self) -> Tangent:
         """Forward mode, or finite differences for a model that has none, said once."""
@@ -466,14 +457,12 @@ class OnlineSearch:
         The recent training batches are not in it; a held-out loader without a ``state_dict`` of its
         own begins anew.
         """
-        held_out = getattr(self.held_out, "state_dict", None)
         return {
             "alpha": self.alpha.state_dict(),
             "iteration": self.iteration,
             "failures": self.failures,
             "objective": self.objective.state_dict(),
-            "held_out": None if held_out is None else held_out(),
-            "random": self._random,
+            **self._stream.state_dict(),
             "draws": self._draws.get_state(),
             "history": [step.to_plain() for step in self.history],
         }
@@ -483,9 +472,7 @@ class OnlineSearch:
         self.alpha.load_state_dict(state["alpha"])
         self.iteration, self.failures = int(state["iteration"]), int(state["failures"])
         self.objective.load_state_dict(state["objective"])
-        if state["held_out"] is not None:
-            self.held_out.load_state_dict(state["held_out"])  # type: ignore[attr-defined]
-        self._random = state["random"]
+        self._stream.load_state_dict(state)
         if "draws" in state:  # which searches of earlier versions had not
             self._draws.set_state(state["draws"])
         self.history = [AlphaStep.from_plain(entry) for entry in state["history"]]

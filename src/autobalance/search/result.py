@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from autobalance.counts import Counts
 from autobalance.design import LossDesign
@@ -85,6 +86,9 @@ class SearchResult:
         ``held_out_rows`` naming the examples.
     statistics
         Seconds, curvature products, folds and the like.
+    head
+        Of linear heads, the mean over the folds at the best design, shape (K, E), in the basis of
+        the search: where training on all the examples begins.
     """
 
     design: LossDesign
@@ -96,6 +100,7 @@ class SearchResult:
     held_out_logits: Float[ndarray, "M K"]
     held_out_rows: ndarray
     statistics: dict[str, Any] = field(default_factory=dict)
+    head: Float[Tensor, "K E"] | None = None
 
     @property
     def start_value(self) -> float:
