@@ -29,20 +29,26 @@ def run(clock, listener, durations, closed_forms=6):
         steps.method("another")
 
 
-def test_the_cost_comes_from_the_median_of_the_first_evaluations(clock, listener):
-    run(clock, listener, [9.0, 1.0, 1.0, 50.0])
-    # 20 evaluations and 6 closed forms of 9, less the 3 that were timed, of 1 s each
-    assert listener.said == ["This will take about 70 s."]
+@pytest.mark.parametrize("durations", [[20.0], [1.0] * 20, [18.0, 1.0, 1.0]])
+def test_the_cost_comes_from_the_time_of_the_first_method(clock, listener, durations):
+    """As many evaluations of 1 s are still to come as 6 closed forms have of 9."""
+    run(clock, listener, durations)
+    assert listener.said == ["The rest will take about 55 s."]
 
 
 def test_long_runs_are_told_in_minutes(clock, listener):
     run(clock, listener, [10.0] * 20)
-    assert listener.said == ["This will take about 12 minutes."]
+    assert listener.said == ["The rest will take about 9 minutes."]
 
 
-def test_a_search_that_ends_at_once_still_tells_the_cost(clock, listener):
-    run(clock, listener, [1.0])
-    assert len(listener.said) == 1
+def test_the_cost_of_passes_that_are_heard_when_done_comes_from_the_first(clock, listener):
+    steps = Pace(listener, closed_forms=2)
+    steps.passes(3)
+    clock[0] += 30.0
+    steps.passed(1)
+    clock[0] += 70.0
+    steps.passed(2)
+    assert listener.said == ["The rest will take about 60 s."]
 
 
 def test_short_runs_are_not_worth_a_word(clock, listener):

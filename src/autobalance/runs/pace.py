@@ -1,8 +1,7 @@
-"""How long a fit will take, told from its first evaluations, and how far it has come."""
+"""How long a fit will take, told once its first method is done, and how far it has come."""
 
 from __future__ import annotations
 
-import statistics
 import time
 
 from autobalance.data.wording import amount
@@ -13,14 +12,13 @@ SEARCH_EVALUATIONS = 20
 """Typical evaluations of the search for the designed loss."""
 CLOSED_FORM_EVALUATIONS = 9
 """The like for a closed form, of which only the ridge and at most two slopes are tuned."""
-_TIMED = 3
 WORTH_SAYING = 5.0
 """Seconds."""
 _MINUTE = 60
 
 
 class Pace:
-    """Turns evaluations into shares of the whole job, and the first few into its cost.
+    """Turns evaluations into shares of the whole job, and the time of the first into its cost.
 
     A job is one or several passes: the designed loss, then every closed form.
 
@@ -37,36 +35,33 @@ class Pace:
         self._pass = SEARCH_EVALUATIONS + CLOSED_FORM_EVALUATIONS * closed_forms
         self._passes, self._behind = 1, 0
         self._within = 0
-        self._last = time.perf_counter()
-        self._durations: list[float] = []
+        self._started: float | None = None
         self._told = False
 
     def passes(self, number: int) -> None:
         """Take how many passes the job has."""
         self._passes = number
         self._watch.stage("Judging what is left out", 0.0)
+        self._started = time.perf_counter()
 
     def passed(self, number: int) -> None:
         """Take how many passes are behind."""
         self._behind, self._within = number, 0
+        self._tell_cost()
         self._stage("Judging what is left out", 0)
 
     def method(self, name: str) -> None:
         """A method starts; what came before it in this pass is done."""
-        if self._durations and self._within:
-            self._tell_cost()
+        if self._started is None:
+            self._started = time.perf_counter()
+        self._tell_cost()
         self._stage(f"Training {name}", self._within)
         self._within += CLOSED_FORM_EVALUATIONS if self._within else SEARCH_EVALUATIONS
-        self._last, self._searched = time.perf_counter(), 0
+        self._searched = 0
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """The search for the designed loss has evaluated one more candidate."""
-        now = time.perf_counter()
-        self._durations.append(now - self._last)
-        self._last = now
         self._searched += 1
-        if len(self._durations) == _TIMED:
-            self._tell_cost()
         done = min(self._searched, SEARCH_EVALUATIONS)
         self._stage(f"Searching the loss, objective {evaluation.objective:.4g}", done)
 
@@ -75,14 +70,13 @@ class Pace:
         self._watch.stage(what, min(1.0, (self._behind * self._pass + done) / total))
 
     def _tell_cost(self) -> None:
-        if self._told:
+        done = self._behind * self._pass + self._within
+        if self._told or not done or self._started is None:
             return
         self._told = True
-        # The median leaves out the first evaluation, which also warms up the libraries.
-        evaluations = self._passes * self._pass - len(self._durations)
-        ahead = statistics.median(self._durations) * evaluations
+        ahead = (time.perf_counter() - self._started) * (self._passes * self._pass / done - 1)
         if ahead >= WORTH_SAYING:
-            self._watch.say(f"This will take about {rounded(ahead)}.")
+            self._watch.say(f"The rest will take about {rounded(ahead)}.")
 
 
 def rounded(seconds: float) -> str:
