@@ -75,6 +75,19 @@ def test_two_processes_find_the_exact_search_s_alpha_and_design(job, two, monkey
         close(rank, alone, 1e-5)
 
 
+def test_two_processes_find_alpha_and_design_where_some_rows_go_ahead(job, two, monkeypatch):
+    for module, name in (
+        (job.feature_chunks, "_CHUNK_BYTES"),
+        (job.linear_bench, "_ROWS_OF_A_SCOUT"),
+        (job.linear_heads, "_ROWS_OF_A_CELL"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    alone = job.many_rows()
+    assert 0 < alone["went_ahead"] < 300
+    for rank in two("many_rows"):
+        close(rank, alone, 1e-5)
+
+
 def test_two_processes_find_the_online_search_s_alpha_and_design_in_a_loop_of_one_s_own(job, two):
     alone = job.own_loop()
     assert np.abs(alone["alpha"]).max() > 0.3

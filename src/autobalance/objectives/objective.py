@@ -30,8 +30,8 @@ class Objective:
     Parameters
     ----------
     terms
-        Pairs (name, scale) with names from :data:`OBJECTIVES`, or ``cost`` alone, and positive
-        scales.
+        Pairs (name, scale) with names from :data:`~autobalance.objectives.names.OBJECTIVES`, or
+        ``cost`` alone, and positive scales.
     positive_class
         Label of the class that ``equal-opportunity`` looks at; by default the last of two classes.
     costs

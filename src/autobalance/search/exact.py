@@ -83,7 +83,7 @@ class ExactProblem:
     shrinkage
         Strength of the pull of α towards the start, ``shrinkage · V/2 · ‖α‖²`` over the entries
         that shape the loss. V is the variance of the objective's held-out estimate for losses of
-        variance 1 (:meth:`~autobalance.objectives.BoundObjective.estimation_variance`), about
+        variance 1 (:meth:`~autobalance.objectives.bound.BoundObjective.estimation_variance`), about
         one over the number of examples it rests on. 1 then is a normal prior of standard
         deviation 1, in logits or log weights, against that many observations; objectives that
         rest on their rarest cells are pulled harder, because there the folds say less.
