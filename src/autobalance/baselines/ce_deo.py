@@ -38,10 +38,11 @@ def ce_deo_blend(
         a·CE + b·CE_deo + μ/2 ‖W‖²,    CE_deo = Σ_k (max_j L[k, j] − min_j L[k, j]),    a + b = 1,
 
     with the smooth maxima of the search
-    (:func:`~autobalance.objectives.bound.smooth_maximum`); for two groups CE_deo is eq. 4.1, Σ_k abs(L[k, 0] − L[k, 1]). A difference of risks is not convex:
-    training begins at the best heads so far and ends in a local minimum. What is tuned is b/a and
-    the ridge per unit of the base, since the best ridge moves with a; ``strengths`` names the
-    weights of both terms and the ridge as they stand in the formula.
+    (:func:`~autobalance.objectives.bound.smooth_maximum`); for two groups CE_deo is
+    eq. 4.1, Σ_k abs(L[k, 0] − L[k, 1]). A difference of risks is not convex: training begins at
+    the best heads so far and ends in a local minimum. What is tuned is b/a and the ridge per unit
+    of the base, since the best ridge moves with a; ``strengths`` names the weights of both terms
+    and the ridge as they stand in the formula.
 
     Parameters
     ----------
