@@ -327,15 +327,6 @@ def test_many_classes_are_cut_short_on_the_screen(run, tmp_path):
     assert "The 30 worst" in outcome.out
 
 
-@pytest.mark.slow
-def test_the_demo_ends_with_the_path_of_its_report(run, tmp_path):
-    outcome = run("demo")
-    assert outcome.code == 0, outcome.err
-    report = Path(outcome.out.splitlines()[-1])
-    assert report == Path("autobalance-demo", "report.html")
-    assert "test examples" in report.read_text("utf-8")
-
-
 def test_a_process_is_quiet_without_a_terminal(table, tmp_path):
     """As a script would run it: no bar, results on one stream and sentences on the other."""
     done = subprocess.run(

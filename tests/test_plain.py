@@ -36,6 +36,13 @@ def test_tables_of_numbers_are_read_back():
     np.testing.assert_array_equal(found, [[1.0, 2.5], [3.0, 4.0]])
 
 
+def test_a_table_of_very_many_dimensions_is_as_good_as_any():
+    deep = 1.0
+    for _ in range(60):
+        deep = [deep]
+    assert numbers({"a": deep}, "a").ndim == 60
+
+
 @pytest.mark.parametrize("table", ["1", None, {"a": 1}, [[1, True]], [["1"]], [[1], [1, 2]]])
 def test_what_is_no_table_of_numbers_is_refused(table):
     with pytest.raises(TypeError, match="values is not a table of numbers"):

@@ -36,6 +36,6 @@ def numbers(document: Mapping[str, Any], name: str) -> ndarray:
         If there is anything else in it, or rows differ in length.
     """
     values = np.array(document[name], dtype=object)
-    if not all(type(value) in (int, float) for value in values.flat):
+    if not all(type(value) in (int, float) for value in values.reshape(-1)):
         raise TypeError(f"{name} is not a table of numbers")
     return values.astype(np.float64)

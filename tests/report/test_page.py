@@ -235,6 +235,17 @@ def test_what_was_searched_and_how_it_went(page_of: Any) -> None:
     assert len(page.rows["search"]) == 1 + len(history)
 
 
+def test_rows_that_went_ahead_of_the_search_are_said(
+    make_run: Callable[..., Any], read_page: Callable[[str], Any]
+) -> None:
+    metrics, design, history = make_run(["no", "yes"], ["Female", "Male"])
+    metrics["search"] |= {"scout_rows": 78_123, "scout_evaluations": 17}
+    page = read_page(render_report(metrics, design, history))
+    assert (
+        "after 21 evaluations of 5 folds, which 17 of 78,123 rows that stand for all" in page.text
+    )
+
+
 def test_the_same_inputs_give_the_same_page(make_run: Callable[..., Any]) -> None:
     run = make_run(["no", "yes"], ["Female", "Male"], kept="VS")
     untouched = copy.deepcopy(run[0])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autobalance import workbench
 from autobalance.contest.contenders import WITH_GROUPS, WITHOUT_GROUPS
 from autobalance.data.tables import Table
 from autobalance.errors import AutoBalanceError, DesignError
@@ -94,6 +95,14 @@ def test_every_file_is_written_and_reads_back(run, run_folder):
     assert run.metrics["search"]["value"] in [float(row["objective"]) for row in rows]
     page = (run_folder / "report.html").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
     assert run.metrics["verdict"]["headline"] in page
+
+
+def test_rows_that_go_ahead_of_the_search_are_counted(frame, monkeypatch):
+    assert "scout_rows" not in fit(frame, REQUEST).metrics["search"]
+    monkeypatch.setattr(workbench, "_ROWS_OF_A_SCOUT", 10)
+    facts = fit(frame, REQUEST).metrics["search"]
+    assert 0 < facts["scout_rows"] <= 40
+    assert facts["scout_evaluations"] > 0
 
 
 def test_the_same_seed_gives_the_same_run(run, frame):

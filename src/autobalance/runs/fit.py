@@ -34,7 +34,7 @@ from autobalance.runs.rows import Rows
 from autobalance.runs.verdict import verdict_entry
 from autobalance.runs.watch import Watch
 from autobalance.search.folds import Folds
-from autobalance.search.result import START_KEPT, SearchResult
+from autobalance.search.result import GONE_AHEAD, START_KEPT, SearchResult
 from autobalance.search.settings import SearchSettings
 from autobalance.tracking.course import Course
 
@@ -225,6 +225,7 @@ def _search_facts(result: SearchResult, settings: SearchSettings) -> dict[str, A
     return {
         "folds": result.statistics["folds"],
         "evaluations": result.statistics["evaluations"],
+        **{name: result.statistics[name] for name in GONE_AHEAD if name in result.statistics},
         "status": result.status,
         "message": result.message,
         "seconds": result.statistics["seconds"],

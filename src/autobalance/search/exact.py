@@ -39,7 +39,7 @@ from autobalance.search.evidence import paired_gain
 from autobalance.search.folds import Folds
 from autobalance.search.heldout import HeldOutRisk
 from autobalance.search.moved_features import DEFAULT_DRAWS, Draws
-from autobalance.search.result import START_KEPT, Evaluation, SearchResult
+from autobalance.search.result import GONE_AHEAD, START_KEPT, Evaluation, SearchResult
 from autobalance.search.scout import follow
 from autobalance.space import SearchSpace
 
@@ -300,8 +300,8 @@ def exact_search(
     message = _message(status, best.alpha, space)
     statistics: dict[str, Any] = {}
     if scout is not None:
-        statistics["scout_rows"] = len(scout.heads.target)
-        statistics["scout_evaluations"] = len(scout.history)
+        rows, of_scout = scout.heads.examples.shape[0], len(scout.history)
+        statistics |= dict(zip(GONE_AHEAD, (rows, of_scout), strict=True))
     if start is not None:
         gain = paired_gain(problem.held_out, start.logits, point.logits)
         statistics |= {"gain": gain.value, "gain_standard_error": gain.standard_error}
@@ -331,7 +331,7 @@ def exact_search(
             "evaluations": evaluations,
             "curvature_products": problem.heads.products,
             "stalled_trainings": problem.stalled,
-            "seconds": time.perf_counter() - (scout or problem).started,
+            "seconds": time.perf_counter() - problem.started,
             "folds": problem.heads.theta.shape[0],
         },
     )

@@ -18,6 +18,8 @@ from autobalance.rows import Row, by_cell, write_rows
 
 START_KEPT = "start kept"
 """Status of a search that found nothing better than its start."""
+GONE_AHEAD = ("scout_rows", "scout_evaluations")
+"""Statistics of a search that some of the rows went ahead of: how many, and how often."""
 
 
 @dataclass(frozen=True)
