@@ -26,6 +26,7 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "verdict": heads.verdict,
     "held_out_loss": heads.held_out_loss,
     "costs": heads.costs,
+    "million_rows": heads.million_rows,
     "hypergradient": networks.hypergradient,
     "pipeline_cost": networks.pipeline_cost,
     "online_exact": networks.online_exact,

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from autobalance.counts import Counts
 from autobalance.data.splits import SPLITS
+from autobalance.data.tables import give_back_memory
 from autobalance.data.targets import (
     codes_of_classes,
     codes_of_groups,
@@ -91,7 +92,8 @@ def prepare(
     Parameters
     ----------
     rows
-        As ``columns`` read them.
+        As ``columns`` read them. They are let go as soon as they are divided, and with them their
+        memory if nobody else holds them.
     columns
         The roles.
     drop_classes
@@ -112,9 +114,11 @@ def prepare(
                 f"no {rows.noun} of {rows.source} is left after leaving out every class; keep at "
                 "least two"
             )
-    parts = _parts(rows)
+    parts, dropped = _parts(rows), rows_in_file - len(rows)
     trained_on = np.sort(np.concatenate([parts[name] for name in train_on]))
     train, test = rows.rows(trained_on), rows.rows(parts["test"])
+    del rows  # as large as the features that are made of its parts
+    give_back_memory()
     target = encode_target(train.target)
     groups = None if train.groups is None else encode_groups(train.groups)
     # whatever is wrong with the labels shows before images are decoded
@@ -126,18 +130,17 @@ def prepare(
     )
     reader, features = learn(columns, train.content)
     notes = list(reader.notes)
-    if rows_in_file > len(rows):
-        left_out = amount(rows_in_file - len(rows), rows.noun)
-        notes.insert(0, f"{left_out} of left-out classes dropped.")
+    if dropped:
+        notes.insert(0, f"{amount(dropped, train.noun)} of left-out classes dropped.")
     idle = [name for name in SPLITS if name not in ("test", *train_on) and len(parts[name])]
     for name in idle:
         notes.append(
-            f"{amount(len(parts[name]), f'{name} {rows.noun}')} not used; add them with "
+            f"{amount(len(parts[name]), f'{name} {train.noun}')} not used; add them with "
             f"--train-on train+{name}."
         )
     return PreparedRows(
-        source=rows.source,
-        noun=rows.noun,
+        source=train.source,
+        noun=train.noun,
         train=Examples(
             features, target.codes, _no_groups(train) if groups is None else groups.codes
         ),

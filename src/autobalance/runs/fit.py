@@ -70,8 +70,9 @@ def fit_rows(
     course = course or Course()
     objective = request.parse_objective()
     watch.stage(f"Preparing the {request.noun}s")
-    prepared = prepare(rows, request.columns, request.drop_classes, request.train_on)
-    del rows  # as large as the features that were made of them
+    handed_over = [rows]
+    del rows
+    prepared = prepare(handed_over.pop(), request.columns, request.drop_classes, request.train_on)
     give_back_memory()
     train, counts = prepared.train, prepared.counts
     objective = replace(objective, positive_class=_positive_class(request, objective, counts))
