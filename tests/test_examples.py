@@ -12,8 +12,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from torch.optim.lr_scheduler import LinearLR
 
-from autobalance import preset
+from autobalance import (
+    Counts,
+    OnlineSearch,
+    OnlineSettings,
+    ParametricCrossEntropy,
+    preset,
+)
 
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "digits")
@@ -113,3 +120,73 @@ def test_skorch_trains_and_moves_as_the_plain_loop_does(load, reference):
     net = example.a_net(start, search).fit(*data.train.tensors)
     losses = np.ravel(net.history[:, "batches", :, "train_loss"])
     _same(search.beside_.search, losses, reference)
+
+
+class _Watched(list):
+    """Items that note the positions that are read, in order."""
+
+    def __init__(self, items) -> None:
+        super().__init__(items)
+        self.read: list[int] = []
+
+    def __getitem__(self, position):
+        self.read.append(position)
+        return super().__getitem__(position)
+
+
+def test_transformers_trains_and_moves_as_a_plain_loop_does(load, tmp_path):
+    """AdamW at a rate that falls to 0, clipped gradients, and steps of two batches, by hand."""
+    example = load("with_transformers")
+    texts = example.texts([80, 40, 20, 10, 5], 1)
+    held_out = example.texts([20, 12, 8, 5, 5], 2)
+    labels = np.array([text["labels"] for text in texts])
+    start = preset("logit-adjustment", Counts.from_codes(labels, None, range(example.CLASSES)))
+    settings = OnlineSettings(warm_up=10, every=5)
+    watched = _Watched(texts)
+    trainer = example.a_trainer(
+        start,
+        watched,
+        str(tmp_path),
+        objective="balanced",
+        held_out=held_out,
+        search_options={"settings": settings},
+    )
+    trainer.train()
+    logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+    def batch(items):
+        inputs = {"input_ids": torch.tensor([text["input_ids"] for text in items])}
+        return inputs, torch.tensor([text["labels"] for text in items])
+
+    size, accumulate = 16, 2
+    epochs = [[texts[at] for at in epoch] for epoch in np.reshape(watched.read, (-1, len(texts)))]
+    model = example.a_model().train()
+    loss = ParametricCrossEntropy.from_design(start)
+    optimizer = torch.optim.AdamW(model.parameters(), trainer.args.learning_rate, weight_decay=0.0)
+    rate = LinearLR(optimizer, 1.0, 0.0, total_iters=len(logged))
+    beside = OnlineSearch(
+        model, loss, "balanced", [batch(held_out)], settings=settings, trained_by=optimizer
+    )
+    losses = []
+    for epoch in epochs:
+        beside.forget_batches()
+        for first in range(0, len(epoch), size * accumulate):
+            *before, last = (
+                batch(epoch[at : at + size])
+                for at in range(first, min(first + size * accumulate, len(epoch)), size)
+            )
+            of_step = sum(len(targets) for _, targets in (*before, last))
+            total = 0.0
+            for inputs, targets in (*before, last):
+                value = loss(model(**inputs).logits, targets) * len(targets) / of_step
+                value.backward()
+                total += float(value.detach())
+            losses.append(total)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            rate.step()
+            optimizer.zero_grad()
+            for micro in before:
+                beside.note(*micro)
+            beside.step(*last)
+    _same(trainer.search, logged, (beside, np.array(losses)))

@@ -21,8 +21,9 @@ from autobalance.model import LinearModel
 from autobalance.objectives import BoundObjective
 from autobalance.search.augmented_heads import starting_radius
 from autobalance.search.constraints import BoundConstraint
-from autobalance.search.exact import ExactProblem, Progress, exact_search, refit
+from autobalance.search.exact import ExactProblem, Progress, exact_search
 from autobalance.search.folds import Folds
+from autobalance.search.refit import refit
 from autobalance.search.representatives import Representatives
 from autobalance.search.result import SearchResult
 from autobalance.search.settings import SearchSettings

@@ -4,7 +4,7 @@ import pytest
 from autobalance.contest.contenders import OURS, TUNED_BIAS
 from autobalance.contest.recommend import Listener, recommend
 from autobalance.errors import DataError
-from autobalance.search.exact import refit
+from autobalance.search.refit import refit
 
 
 @pytest.fixture(scope="module")

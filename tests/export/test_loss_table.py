@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from autobalance import Counts, DataError, LossDesign, ParametricCrossEntropy
 from autobalance.data.features import FeatureMatrix
 from autobalance.export import example_weights, loss_table, portable_as
-from autobalance.search.exact import refit
+from autobalance.search.refit import refit
 
 CLASSES, GROUPS = ("common", "rare", "none, or other"), ("land", None)
 

@@ -15,9 +15,10 @@ from autobalance.search.augmented_heads import (
     require_balls,
     starting_radius,
 )
-from autobalance.search.exact import exact_search, refit
+from autobalance.search.exact import exact_search
 from autobalance.search.heads import LinearHeads
 from autobalance.search.moved_features import Draws, MovedFeatures
+from autobalance.search.refit import refit
 from autobalance.space import SearchSpace
 
 EVERYTHING = ("weight", "additive", "multiplicative", "magnitude", "ridge")

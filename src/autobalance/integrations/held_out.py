@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset
 
 from autobalance.batches import Batch, as_batch
 from autobalance.errors import DataError
+from autobalance.search.stream import is_whole
 from autobalance.training.examples import Examples
 from autobalance.training.plan import SearchPlan
 from autobalance.training.sampling import StratifiedBatches
@@ -37,8 +38,7 @@ class LoaderBatches:
     @property
     def whole(self) -> bool:
         """Whether a batch is everything there is."""
-        one = isinstance(self._loader, Sequence) and len(self._loader) == 1
-        return one or bool(getattr(self._loader, "whole", False))
+        return is_whole(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
         for item in self._loader:

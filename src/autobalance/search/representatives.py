@@ -5,7 +5,7 @@ exact: conjugate gradients reach the same solution with any preconditioner, and 
 the rows. With many rows a whole Hessian of all of them costs as much as a hundred of these steps.
 So of each (class, group) cell that has many rows only some are looked at, evenly spaced, and each
 counts for as many as it stands for. A rare cell, which a loss may weigh heavily, is looked at
-whole.
+whole. In the same way some rows go ahead of a search (:mod:`autobalance.search.scout`).
 """
 
 from __future__ import annotations

@@ -11,6 +11,12 @@ from autobalance.batches import Batch, as_batch
 from autobalance.errors import DataError
 
 
+def is_whole(loader: Iterable[Any]) -> bool:
+    """Whether every batch of a loader is all there is: a list of one, or one that says so."""
+    one = isinstance(loader, Sequence) and len(loader) == 1
+    return one or bool(getattr(loader, "whole", False))
+
+
 class HeldOutStream:
     """A loader of held-out examples, read again and again.
 
@@ -30,9 +36,8 @@ class HeldOutStream:
 
     @property
     def whole(self) -> bool:
-        """Whether every batch is all there is: a list of one, or a loader that says so."""
-        one = isinstance(self.loader, Sequence) and len(self.loader) == 1
-        return one or bool(getattr(self.loader, "whole", False))
+        """Whether every batch is all there is."""
+        return is_whole(self.loader)
 
     def take(self) -> Batch:
         """The next batch.

@@ -19,8 +19,8 @@ from autobalance.network_bench import NetworkBench
 from autobalance.network_settings import NetworkSettings
 from autobalance.objectives import Objective
 from autobalance.reproduce.groups.data import Part
-from autobalance.search.exact import refit
 from autobalance.search.folds import Folds, make_folds
+from autobalance.search.refit import refit
 from autobalance.search.settings import SearchSettings
 from autobalance.workbench import Workbench
 
