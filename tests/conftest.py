@@ -1,6 +1,7 @@
 """What every test shares: steady random draws, and real data where it is at hand."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 DATA_VARIABLE = "AUTOBALANCE_DATA"
+Command = Callable[..., tuple[object, str, str]]
 
 # The tests' tensors are small: on a busy machine several threads wait for each other far longer
 # than they work.
@@ -27,6 +29,33 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def plain_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls as users make them: no annotation is checked before the library's own checks."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line within this process: its exit code, its output, and what it tells."""
+
+    def run(*arguments: object) -> tuple[object, str, str]:
+        from autobalance.cli import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def command_on_one_line(command: Command) -> Command:
+    """The same, and what it tells has no line breaks, which depend on the width of a terminal."""
+
+    def run(*arguments: object) -> tuple[object, str, str]:
+        code, out, err = command(*arguments)
+        return code, out, " ".join(err.split())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobalance.cli import main
 from autobalance.costs import Costs
 from autobalance.runs.folder import SavedModel
 
@@ -16,7 +15,7 @@ ON_PAGE = ("Mean cost, outer folds", "Costs by class", "units of cost", "decisio
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Run the command line in a folder with a table and a file of costs, in another order."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -28,13 +27,7 @@ def run(capsys, tmp_path, monkeypatch):
     names = [CLASSES[k] for k in order]
     pd.DataFrame(MATRIX[np.ix_(order, order)], names, names).to_csv("costs.csv")
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([*map(str, arguments)])
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return call
+    return command
 
 
 def fit(*arguments):

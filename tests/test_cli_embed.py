@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autobalance.cli import main
-
 CODE = """
 from torch import nn
 def means():
@@ -18,7 +16,7 @@ def maps():
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command, tmp_path, monkeypatch):
     """Run the command line in a folder with images by class and the code of a backbone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -31,13 +29,7 @@ def run(capsys, tmp_path, monkeypatch):
             colour = np.clip(rng.normal(level, 30, 3), 0, 255).astype(int)
             Image.new("RGB", (8, 8), tuple(colour.tolist())).save(f"birds/{name}/{i}.png")
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return call
+    return command
 
 
 @pytest.mark.slow

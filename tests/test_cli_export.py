@@ -32,17 +32,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, capsys, tmp_path, monkeypatch):
+def run(folder, command_on_one_line, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, " ".join(captured.err.split())
-
-    return call
+    return command_on_one_line
 
 
 def test_everything_at_once(run, tmp_path):

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from autobalance.cli import main
 from autobalance.search.evidence import Gain
 from autobalance.training.loop import Training
 
@@ -28,20 +27,14 @@ LEVEL = {"gull": 150, "owl": 90}
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command_on_one_line, tmp_path, monkeypatch):
     """Run the command line in a folder with the code of a network; errors are told on one line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "autobalance_test_images", raising=False)
     (tmp_path / "autobalance_test_images.py").write_text(CODE)
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, " ".join(captured.err.split())
-
-    return call
+    return command_on_one_line
 
 
 def pictures(shape=(8, 8, 3)):

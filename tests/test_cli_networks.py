@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobalance.cli import main
-
 QUICK = ("--epochs", "3", "--batch-size", "32", "--learning-rate", "0.05", "--verdict", "none")
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command_on_one_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     rare = np.arange(160) % 4 == 0
@@ -25,13 +23,7 @@ def run(capsys, tmp_path, monkeypatch):
         }
     ).to_csv("table.csv", index=False)
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, " ".join(captured.err.split())
-
-    return call
+    return command_on_one_line
 
 
 def fit(run, *arguments):

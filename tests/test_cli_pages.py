@@ -27,20 +27,13 @@ def fitted(tmp_path_factory):
 
 
 @pytest.fixture
-def run(fitted, tmp_path, monkeypatch, capsys):
+def run(fitted, tmp_path, monkeypatch, command):
     """Run a command in a folder with two runs, ``one`` and ``two``."""
     monkeypatch.chdir(tmp_path)
     for name in ("one", "two"):
         shutil.copytree(fitted, tmp_path / name)
 
-    def call(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return call
+    return command
 
 
 def change(path, **changes):

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobalance.cli import main
 from autobalance.posthoc import PosthocCorrection
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command_on_one_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     y = rng.choice(["no", "yes"], 600, p=[0.8, 0.2])
@@ -23,13 +22,7 @@ def run(capsys, tmp_path, monkeypatch):
         "scores.csv", index=False
     )
 
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, " ".join(captured.err.split())
-
-    return call
+    return command_on_one_line
 
 
 def test_from_an_archive_to_a_page(run, tmp_path):

@@ -188,7 +188,7 @@ class Workbench(Bench):
 
     def _scout(self, space: SearchSpace) -> ExactProblem | None:
         """The objective on rows that stand for all, if they are few and there are no limits."""
-        if self._some is None or self.constraints:
+        if self.constraints or self._some is None:
             return None
         return self._problem(self._some, space)
 

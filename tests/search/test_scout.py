@@ -40,6 +40,17 @@ def test_the_curvature_of_the_scout_is_enough():
     np.testing.assert_allclose(best.alpha, LOWEST, atol=2e-3)
 
 
+def test_no_point_is_computed_twice_by_a_model():
+    seen = []
+
+    def scout(alpha):
+        seen.append(tuple(alpha))
+        return quadratic(LOWEST)(alpha)
+
+    followed(scout, LOWEST + 0.2)
+    assert len(set(seen[:3])) == 3
+
+
 def test_a_start_that_is_the_minimum_is_evaluated_once():
     status, best, evaluations = followed(quadratic(LOWEST), LOWEST)
     assert (status, evaluations, best.value) == ("converged", 1, 0.0)

@@ -70,7 +70,7 @@ def fit_rows(
     course = course or Course()
     objective = request.parse_objective()
     watch.stage(f"Preparing the {request.noun}s")
-    handed_over = [rows]
+    handed_over = [rows]  # no name holds them, so that they go as soon as they are divided
     del rows
     prepared = prepare(handed_over.pop(), request.columns, request.drop_classes, request.train_on)
     give_back_memory()

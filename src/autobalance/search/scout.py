@@ -2,16 +2,16 @@
 
 The costly function f is evaluated where it was lowest, α₀, and the cheap one f̃ is minimised with
 the slope there put right, f̃(α) + ⟨∇f(α₀) − ∇f̃(α₀), α − α₀⟩: near α₀ this is f to first order, with
-the curvature of f̃. Where that minimum promises no more than the tolerance, α₀ is the answer, mostly
-after one or two evaluations of f (first-order model management: Alexandrov, Dennis, Lewis and
-Torczon, *Structural Optimization* 15, 1998; MG/OPT: Nash, *Optimization Methods and Software* 14,
-2000).
+the curvature of f̃. Where that minimum promises no more than the tolerance, α₀ is the answer
+(first-order model management: Alexandrov, Dennis, Lewis and Torczon, *Structural Optimization* 15,
+1998; MG/OPT: Nash, *Optimization Methods and Software* 14, 2000).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -78,8 +78,10 @@ class _Corrected:
         slope: Float[ndarray, "A"],
     ) -> None:
         self._scout, self._alpha = scout, alpha
-        self._error = slope - scout(alpha)[1]
+        self._there = scout(alpha)
+        self._error = slope - self._there[1]
 
     def __call__(self, alpha: Float[ndarray, "A"]) -> Slope:
-        value, slope = self._scout(alpha)
+        known = np.array_equal(alpha, self._alpha)
+        value, slope = self._there if known else self._scout(alpha)
         return value + float(self._error @ (alpha - self._alpha)), slope + self._error
