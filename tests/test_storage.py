@@ -11,6 +11,7 @@ from autobalance.errors import ArtifactError, DesignError
 from autobalance.storage import (
     folder_written_at_once,
     read_json,
+    read_text,
     temporary_name,
     write_bytes_atomically,
     write_text_atomically,
@@ -280,3 +281,14 @@ def test_a_link_that_leads_in_a_circle_is_refused(tmp_path):
     ):
         (folder / MARKER).write_text("{}")
     assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
+def test_a_text_is_read_or_its_remedy_is_told(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(DesignError, match=r"cannot read .*a\.json \(No such file.*\); look for it"):
+        read_text(path, DesignError, "look for it")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DesignError, match=r"a\.json is not a text file; look for it"):
+        read_text(path, DesignError, "look for it")
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_text(path, DesignError, "look for it") == "{}"

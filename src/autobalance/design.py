@@ -21,7 +21,7 @@ from autobalance.augmentation.policy import Policy
 from autobalance.counts import Counts
 from autobalance.errors import AutoBalanceError, DesignError
 from autobalance.plain import numbers
-from autobalance.storage import DAMAGED, read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, read_text, write_text_atomically
 
 FORMAT = "autobalance-design"
 VERSION = 2
@@ -170,14 +170,7 @@ class LossDesign:
         DesignError
             If the file is missing, damaged, or was written by a newer AutoBalance.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise DesignError(
-                f"cannot read the design {path} ({error.strerror}); check the path"
-            ) from error
-        except ValueError as error:
-            raise DesignError(f"{path} is not a text file; restore the file") from error
+        text = read_text(Path(path), DesignError, "check the path")
         return cls.from_json(text, str(path))
 
     def __eq__(self, other: object) -> bool:

@@ -22,7 +22,13 @@ from scipy.special import softmax
 from autobalance.calibration import Calibration
 from autobalance.errors import ArtifactError
 from autobalance.labels import Label, label_from_json, label_to_json
-from autobalance.storage import DAMAGED, read_json, write_bytes_atomically, write_text_atomically
+from autobalance.storage import (
+    DAMAGED,
+    read_json,
+    read_text,
+    write_bytes_atomically,
+    write_text_atomically,
+)
 
 FORMAT = "autobalance-model"
 VERSION = 3
@@ -232,10 +238,7 @@ class SavedParts:
             If a file is missing, damaged or newer than this version.
         """
         path, weights = Path(folder) / JSON_FILE, Path(folder) / WEIGHTS_FILE
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArtifactError(f"cannot read {path}: {error}; check the folder") from error
+        text = read_text(path, ArtifactError, "check the folder")
         document = read_json(text, str(path), FORMAT, VERSION, ArtifactError)
         try:
             tensors = safetensors.numpy.load_file(weights)

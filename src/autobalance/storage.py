@@ -163,6 +163,22 @@ def _swap(fresh: Path, target: Path, retired: Path) -> None:
         raise
 
 
+def read_text(path: Path, error_type: type[AutoBalanceError], remedy: str) -> str:
+    """The text of a file of ours, in UTF-8; an editor may have put a mark before it.
+
+    Raises
+    ------
+    error_type
+        If it cannot be read or is no text; ``remedy`` says what to do.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise error_type(f"cannot read {path} ({error.strerror}); {remedy}") from error
+    except ValueError as error:
+        raise error_type(f"{path} is not a text file; {remedy}") from error
+
+
 def read_json(
     text: str, source: str, form: str, version: int, error_type: type[AutoBalanceError]
 ) -> dict[str, Any]:

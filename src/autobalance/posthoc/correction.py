@@ -21,7 +21,7 @@ from autobalance.objectives import Objective
 from autobalance.plain import numbers
 from autobalance.posthoc.fits import calibrated, for_objective, held_out_risk
 from autobalance.sensitive import encode_sensitive
-from autobalance.storage import DAMAGED, read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, read_text, write_text_atomically
 
 FORMAT, VERSION = "autobalance-posthoc", 1
 PRIOR, BIAS, SCALING = "prior", "bias", "vector-scaling"
@@ -247,10 +247,7 @@ class PosthocCorrection:
         ArtifactError
             If the file is missing, damaged, or was written by a newer AutoBalance.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"cannot read {path} ({error}); check the path") from error
+        text = read_text(Path(path), ArtifactError, "check the path")
         document = read_json(text, str(path), FORMAT, VERSION, ArtifactError)
         try:
             return cls(

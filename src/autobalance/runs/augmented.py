@@ -22,7 +22,7 @@ from autobalance.counts import Counts
 from autobalance.errors import ArtifactError
 from autobalance.optional import need
 from autobalance.runs.examples import Examples
-from autobalance.storage import read_json, write_text_atomically
+from autobalance.storage import read_json, read_text, write_text_atomically
 
 AUGMENTATION_FILE = "augmentation.json"
 FORMAT = "autobalance-augmentation"
@@ -111,12 +111,7 @@ def read_augmented(folder: Path) -> dict[str, Any] | None:
     path = folder / AUGMENTATION_FILE
     if not path.exists():
         return None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"cannot read {path} ({error}); restore it or run the fit again"
-        ) from error
+    text = read_text(path, ArtifactError, "restore it or run the fit again")
     return read_json(text, str(path), FORMAT, VERSION, ArtifactError)
 
 

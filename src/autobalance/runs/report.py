@@ -21,7 +21,7 @@ from autobalance.runs.folder import (
     METRICS_VERSION,
     REPORT_FILE,
 )
-from autobalance.storage import DAMAGED, read_json, write_text_atomically
+from autobalance.storage import DAMAGED, read_json, read_text, write_text_atomically
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,13 +130,4 @@ def _read_history(path: Path) -> list[dict[str, str]]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot read {path} ({error.strerror}); restore it or run the fit again"
-        ) from error
-    except ValueError as error:
-        raise ArtifactError(
-            f"{path} is not a text file; restore it or run the fit again"
-        ) from error
+    return read_text(path, ArtifactError, "restore it or run the fit again")
